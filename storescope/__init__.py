@@ -1,0 +1,59 @@
+"""Observability-first middleware for the storage of AI agents."""
+
+from storescope.call import BackendInfo, Call, Middleware, Step
+from storescope.client import StorageClient
+from storescope.compose import wrap
+from storescope.context import CallContext, call_context, current_context
+from storescope.contract import OPERATIONS, Handler, Handlers, Operation
+from storescope.errors import (
+    AuditError,
+    BackendError,
+    InvalidRecordError,
+    MissingExtraError,
+    PolicyError,
+    RecordNotFoundError,
+    RecordTooLargeError,
+    ResidencyError,
+    StorageError,
+    StorageTimeoutError,
+    TenantRequiredError,
+    UnsupportedOperationError,
+    WrapError,
+)
+from storescope.records import Message, Part, Sandbox, Session, Setup
+from storescope.store import Store
+
+__all__ = [
+    "OPERATIONS",
+    "AuditError",
+    "BackendError",
+    "BackendInfo",
+    "Call",
+    "CallContext",
+    "Handler",
+    "Handlers",
+    "InvalidRecordError",
+    "Message",
+    "Middleware",
+    "MissingExtraError",
+    "Operation",
+    "Part",
+    "PolicyError",
+    "RecordNotFoundError",
+    "RecordTooLargeError",
+    "ResidencyError",
+    "Sandbox",
+    "Session",
+    "Setup",
+    "Step",
+    "StorageClient",
+    "StorageError",
+    "StorageTimeoutError",
+    "Store",
+    "TenantRequiredError",
+    "UnsupportedOperationError",
+    "WrapError",
+    "call_context",
+    "current_context",
+    "wrap",
+]

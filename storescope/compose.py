@@ -1,0 +1,203 @@
+"""`wrap`: middleware around a handler map. Everything that can be known before a call is worked out here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from storescope.call import UNKNOWN_BACKEND, BackendInfo, Call, Middleware, Step
+from storescope.checks import checker
+from storescope.context import current_context
+from storescope.contract import Handler, Handlers, Operation, find_operation
+from storescope.errors import WrapError
+
+if TYPE_CHECKING:
+    from storescope.context import CallContext
+
+_ATTRIBUTE = "__storescope__"
+Opener: TypeAlias = Callable[[Call], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """What `wrap` knows of a handler. It rides on the handler itself, so that a copied dict keeps it."""
+
+    operation: Operation
+    step: Step
+    layers: tuple[Middleware, ...]
+    openers: tuple[Opener, ...]
+    check: Callable[[Call], None]
+    backend: BackendInfo
+
+    def open(self, params: dict[str, Any], context: CallContext) -> Call:
+        """Make the `Call`: check its arguments, and let the layers decide what is decided up front."""
+        call = Call(self.operation, params, context)
+        self.check(call)
+        if call.refusal is None:
+            for opener in self.openers:
+                try:
+                    opener(call)
+                except Exception as error:  # the observers must see it: it is raised at the innermost step
+                    call.refusal = error
+        return call
+
+
+def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | None = None) -> Handlers:
+    """Put middleware around every handler of a map.
+
+    Args:
+        handlers: The map: your own dict, a `Backend`, or what an earlier `wrap` returned. It may be partial.
+        *middleware: The first given is the outermost.
+        backend: What the handlers store to. A shipped backend brings its own.
+
+    Returns:
+        A handler map again: it can be handed to `store.on()`, wrapped, copied into a dict.
+
+    Raises:
+        UnsupportedOperationError: If the map has a name that the contract has not.
+        WrapError: If a layer is given twice, or in an order that would hide what it does.
+        PolicyError: If a region guard refuses the stack that it is part of.
+    """
+    inner = {
+        name: _wrapped(handler, find_operation(name), backend or getattr(handlers, "info", None))
+        for name, handler in handlers.items()
+    }
+    outer = {name: _surround(wrapped, middleware) for name, wrapped in inner.items()}
+    _check_stacks(outer.values())
+    return {name: _entry(wrapped) for name, wrapped in outer.items()}
+
+
+def wrapped_of(handler: Handler) -> Wrapped | None:
+    """Return what `wrap` left on a handler; None if it was never wrapped."""
+    return getattr(handler, _ATTRIBUTE, None)
+
+
+def _wrapped(handler: Handler, operation: Operation, backend: BackendInfo | None) -> Wrapped:
+    known = wrapped_of(handler)
+    if known is None:
+        return Wrapped(operation, innermost(handler), (), (), checker(operation), backend or UNKNOWN_BACKEND)
+    if known.operation is not operation:
+        raise WrapError(f"{operation.name!r} was given the handler of {known.operation.name!r}")
+    if backend is None or backend == known.backend:
+        return known
+    return Wrapped(operation, known.step, known.layers, known.openers, known.check, backend)
+
+
+def innermost(handler: Handler) -> Step:
+    """Return the last step: it turns a `Call` back into keyword arguments for the handler."""
+    if _is_async(handler):
+        run = handler
+    else:
+
+        async def run(**params: Any) -> Any:
+            result = await asyncio.to_thread(handler, **params)
+            return await result if inspect.isawaitable(result) else result
+
+    async def step(call: Call) -> Any:
+        if call.refusal is not None:
+            raise call.refusal
+        return await run(**call.params)
+
+    return step
+
+
+def _is_async(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)
+    )
+
+
+def _surround(wrapped: Wrapped, middleware: tuple[Middleware, ...]) -> Wrapped:
+    operation, backend = wrapped.operation, wrapped.backend
+    step = wrapped.step
+    for layer in reversed(middleware):
+        step = layer(step, operation, backend)
+    openers = tuple(layer.on_open(operation, backend) for layer in middleware if hasattr(layer, "on_open"))
+    return Wrapped(
+        operation,
+        step,
+        (*middleware, *wrapped.layers),
+        (*openers, *wrapped.openers),
+        wrapped.check,
+        backend,
+    )
+
+
+def _check_stacks(stacks: Iterable[Wrapped]) -> None:
+    """Check every distinct stack once, and let its layers check it too."""
+    seen: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
+    for wrapped in stacks:
+        stack = (wrapped.backend, wrapped.layers)
+        if stack not in seen:
+            seen.append(stack)
+    for info, layers in seen:
+        _check_order(layers)
+        for layer in layers:
+            on_wrap = getattr(layer, "on_wrap", None)
+            if on_wrap is not None:
+                on_wrap(info, layers)
+
+
+def _check_order(layers: tuple[Middleware, ...]) -> None:
+    names = [getattr(layer, "layer", None) for layer in layers]
+    for position, layer in enumerate(layers):
+        name, within = names[position], names[position + 1 :]
+        if name is not None and name in within:
+            raise WrapError(f"the layer {name!r} is given twice; once around a handler is enough")
+        for other in within:
+            if other in getattr(layer, "inside", ()):
+                raise WrapError(
+                    f"{name} stands outside {other}, which would hide what it refuses; "
+                    f"give {other} before {name}"
+                )
+
+
+def _entry(wrapped: Wrapped) -> Handler:
+    """Return the handler that callers see: it opens the `Call` and sends it through the steps."""
+    handler: Any = _ENTRIES[wrapped.operation.params](wrapped.step, wrapped.open)
+    handler.__name__ = handler.__qualname__ = wrapped.operation.name
+    setattr(handler, _ATTRIBUTE, wrapped)
+    return handler
+
+
+# One entry for each signature of the contract, whose own word `id` shadows a builtin.
+_Open: TypeAlias = Callable[[dict[str, Any], "CallContext"], Call]
+
+
+def _enter_get(step: Step, open_call: _Open) -> Handler:
+    async def handler(*, id: str) -> Any:
+        return await step(open_call({"id": id}, current_context()))
+
+    return handler
+
+
+def _enter_set(step: Step, open_call: _Open) -> Handler:
+    async def handler(*, id: str, value: Any) -> Any:
+        return await step(open_call({"id": id, "value": value}, current_context()))
+
+    return handler
+
+
+def _enter_update(step: Step, open_call: _Open) -> Handler:
+    async def handler(*, id: str, updates: Any) -> Any:
+        return await step(open_call({"id": id, "updates": updates}, current_context()))
+
+    return handler
+
+
+def _enter_list(step: Step, open_call: _Open) -> Handler:
+    async def handler(*, session_id: str) -> Any:
+        return await step(open_call({"session_id": session_id}, current_context()))
+
+    return handler
+
+
+_ENTRIES: dict[tuple[str, ...], Callable[[Step, _Open], Handler]] = {
+    ("id",): _enter_get,
+    ("id", "value"): _enter_set,
+    ("id", "updates"): _enter_update,
+    ("session_id",): _enter_list,
+}

@@ -1,0 +1,115 @@
+"""For whom, by whom and from where a call is made."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from storescope.errors import InvalidRecordError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What travels with a call: on a contextvar in process, inside the envelope across processes.
+
+    Attributes:
+        tenant: For whom: an organisation, a project, a user, or a path of them.
+        actor: By whom: the person or service that acts.
+        region: From where, `aws:eu-west-1`.
+        call_id: The call's own id; None until a call is made.
+        attempt: 1 for the first try.
+        traceparent: The caller's W3C trace context, when it crosses a process.
+        tracestate: The W3C header beside it.
+    """
+
+    tenant: str | None = None
+    actor: str | None = None
+    region: str | None = None
+    call_id: str | None = None
+    attempt: int = 1
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that say something, for JSON."""
+        return {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> CallContext:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            InvalidRecordError: If a field is unknown or of the wrong type.
+        """
+        if not isinstance(data, dict):
+            raise InvalidRecordError("the envelope's context must be an object")
+        for name, value in data.items():
+            if name not in _DEFAULTS:
+                raise InvalidRecordError(f"the envelope's context allows only {', '.join(_DEFAULTS)}")
+            wanted = int if name == "attempt" else str
+            if type(value) is not wanted:
+                raise InvalidRecordError(f"the envelope's context: {name} must be of type {wanted.__name__}")
+        return cls(**data)
+
+
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(CallContext)}
+_EMPTY = CallContext()
+_current: ContextVar[CallContext] = ContextVar("storescope_call_context", default=_EMPTY)
+
+current_context = _current.get
+"""Return the `CallContext` in force here; an empty one outside any `call_context`."""
+
+
+class use_context:
+    """Put a whole `CallContext` in force for a block."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> CallContext:
+        self._token: Token[CallContext] = _current.set(self._context)
+        return self._context
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._token)
+
+
+def call_context(
+    tenant: str | None = None, actor: str | None = None, region: str | None = None
+) -> use_context:
+    """Say for whom, by whom and from where the calls inside a `with` block are made.
+
+    Args:
+        tenant: For whom. What is left out keeps the value of the block around it, here as below.
+        actor: By whom.
+        region: From where, `aws:eu-west-1`.
+
+    Returns:
+        A context manager that yields the `CallContext`.
+
+    Raises:
+        InvalidRecordError: If one of them is given and is not a non-empty string.
+    """
+    outer = _current.get()
+    for name, value in (("tenant", tenant), ("actor", actor), ("region", region)):
+        if value is not None and not (isinstance(value, str) and value):
+            raise InvalidRecordError(f"call_context: {name} must be a non-empty string")
+    return use_context(
+        CallContext(
+            tenant=outer.tenant if tenant is None else tenant,
+            actor=outer.actor if actor is None else actor,
+            region=outer.region if region is None else region,
+            call_id=outer.call_id,
+            attempt=outer.attempt,
+            traceparent=outer.traceparent,
+            tracestate=outer.tracestate,
+        )
+    )

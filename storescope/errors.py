@@ -1,0 +1,138 @@
+"""Every error that storescope raises.
+
+StorageError
+├── RecordNotFoundError         an update of a record that does not exist
+├── InvalidRecordError          an argument that the contract refuses
+├── RecordTooLargeError         a record that the store cannot hold
+├── UnsupportedOperationError   no such operation, or no handler for it
+├── WrapError                   middleware that cannot be composed like that
+├── TenantRequiredError         a call without a tenant on a store that keeps tenants apart
+├── ResidencyError              the region guard denied the call
+├── PolicyError                 a residency policy that cannot be used
+├── AuditError                  the audit log cannot be opened, written or read
+├── StorageTimeoutError         the call took longer than `timeout()` allows
+├── BackendError                the store behind a shipped backend failed
+└── MissingExtraError           an optional dependency is not installed
+
+No text of theirs holds record content or an id. Each survives pickling with its class and attributes.
+An exception that a user's own handler raises is never translated into one of these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storescope.call import ResidencyDecision
+
+
+class StorageError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        retryable: Whether the same call may succeed if it is made again.
+    """
+
+    retryable: bool = False
+
+    def __reduce__(self) -> tuple[Callable[..., StorageError], tuple[Any, ...]]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, Any]) -> StorageError:
+    """Restore an error past its `__init__`, whose signature differs from class to class."""
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class RecordNotFoundError(StorageError):
+    """An update named a record that does not exist.
+
+    Attributes:
+        entity: What was looked for, `session` for example.
+        id: The id that was given. It is not in the text, so that a logged error names nobody.
+    """
+
+    def __init__(self, entity: str, id: str) -> None:
+        super().__init__(f"{entity}.update: no {entity} has this id")
+        self.entity = entity
+        self.id = id
+
+
+class InvalidRecordError(StorageError):
+    """An id, a value or updates that the contract refuses. Nothing was written."""
+
+
+class RecordTooLargeError(StorageError):
+    """The store cannot hold a record of this size. Nothing was written."""
+
+
+class UnsupportedOperationError(StorageError):
+    """The contract has no such operation, or the handler map has no handler for it."""
+
+
+class WrapError(StorageError):
+    """`wrap` was given middleware that cannot be composed like that."""
+
+
+class TenantRequiredError(StorageError):
+    """The backend keeps tenants apart, and the call has no tenant."""
+
+
+class ResidencyError(StorageError):
+    """The region guard denied the call; the backend was not contacted.
+
+    Attributes:
+        decision: The `Decision`, with its code, rule, facts and what would have been allowed.
+    """
+
+    def __init__(self, message: str, decision: ResidencyDecision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+class PolicyError(StorageError):
+    """A residency policy cannot be read or used; the text names file, key and what is allowed."""
+
+
+class AuditError(StorageError):
+    """The audit log cannot be opened, written or read."""
+
+
+class StorageTimeoutError(StorageError):
+    """A call was given up after the seconds that `timeout()` allows. A write may have been applied.
+
+    Attributes:
+        seconds: The limit that was passed.
+    """
+
+    retryable = True
+
+    def __init__(self, operation: str, seconds: float) -> None:
+        super().__init__(f"{operation} took longer than {seconds:g} s; a write may have been applied")
+        self.seconds = seconds
+
+
+class BackendError(StorageError):
+    """A shipped backend's store failed, or could not be opened.
+
+    It is raised `from None`: the texts of drivers hold keys and row values.
+
+    Attributes:
+        driver_error: The driver's class and code, `sqlite3.OperationalError:SQLITE_FULL`; None if the
+            fault was found before a driver was asked.
+        retryable: Whether the same call may succeed later. A failed write may all the same have been applied.
+    """
+
+    def __init__(self, message: str, *, driver_error: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.driver_error = driver_error
+        self.retryable = retryable
+
+
+class MissingExtraError(StorageError, ImportError):
+    """Something needs a package of an extra that is not installed; the text says how to install it."""

@@ -1,0 +1,146 @@
+"""The envelope that an agent hands to its storage function."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from storescope.call import Call
+from storescope.checks import checker
+from storescope.compose import innermost, wrapped_of
+from storescope.context import CallContext, current_context, use_context
+from storescope.contract import Handlers, find_operation
+from storescope.errors import InvalidRecordError, UnsupportedOperationError
+
+_TO_WIRE: dict[str, str] = {"session_id": "sessionId"}
+_FROM_WIRE: dict[Any, str] = {"sessionId": "session_id"}
+
+
+class Store:
+    """One storage operation on its way to a handler map.
+
+    It survives JSON and pickle, so that a workflow engine or a bridge can carry it to another process.
+
+    Attributes:
+        operation: The operation's name.
+        params: Its keyword arguments.
+        context: For whom, by whom, from where; None means what is in force where `on` is called.
+    """
+
+    __slots__ = ("_operation", "context", "params")
+
+    def __init__(self, operation: str, params: dict[str, Any], context: CallContext | None = None) -> None:
+        """Make an envelope.
+
+        Args:
+            operation: A name of the contract, `message.listBySession`.
+            params: The handler's keyword arguments by their Python names.
+            context: For whom, by whom, from where.
+
+        Raises:
+            UnsupportedOperationError: If the contract has no such operation.
+            InvalidRecordError: If the parameters are not those of the operation.
+        """
+        self._operation = find_operation(operation)
+        if set(params) != set(self._operation.params):
+            raise InvalidRecordError(
+                f"{operation} takes the parameters {', '.join(self._operation.params)}, no more and no fewer"
+            )
+        self.params = params
+        self.context = context
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+        return self._operation.name
+
+    async def on(self, handlers: Handlers) -> Any:
+        """Run the operation on a handler map.
+
+        Args:
+            handlers: Any handler map, wrapped or not.
+
+        Returns:
+            What the handler returns.
+
+        Raises:
+            UnsupportedOperationError: If the map has no handler for it.
+            InvalidRecordError: If the contract refuses the arguments; the handler was not called.
+        """
+        handler = handlers.get(self.operation)
+        if handler is None:
+            present = ", ".join(handlers) or "nothing"
+            raise UnsupportedOperationError(
+                f"there is no handler for {self.operation}; the map has {present}"
+            )
+        context = self.context or current_context()
+        ambient = context
+        if context.call_id is not None:  # it is this call's: calls that the handler makes have their own
+            ambient = replace(context, call_id=None, attempt=1)
+        wrapped = wrapped_of(handler)
+        with use_context(ambient):
+            if wrapped is not None:
+                return await wrapped.step(wrapped.open(self.params, context))
+            call = Call(self._operation, self.params, context)
+            checker(self._operation)(call)
+            return await innermost(handler)(call)
+
+    def to_json(self) -> str:
+        """Return the envelope as JSON, with the parameters' camelCase names.
+
+        Raises:
+            InvalidRecordError: If a parameter holds what JSON cannot.
+        """
+        envelope: dict[str, Any] = {
+            "op": self.operation,
+            "params": {_TO_WIRE.get(name, name): value for name, value in self.params.items()},
+        }
+        if self.context is not None:
+            envelope["context"] = self.context.to_dict()
+        try:
+            return json.dumps(envelope, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = type(error).__name__
+            raise InvalidRecordError(f"{self.operation}: a parameter is not JSON ({reason})") from None
+
+    @classmethod
+    def from_json(cls, data: str | bytes) -> Store:
+        """Read an envelope.
+
+        Raises:
+            InvalidRecordError: If it is not one; the text says what is wrong, without quoting it.
+            UnsupportedOperationError: If the contract has no such operation.
+        """
+        envelope: Any
+        try:
+            envelope = json.loads(data)
+        except (ValueError, RecursionError):
+            raise InvalidRecordError("the envelope is not JSON") from None
+        if not isinstance(envelope, dict) or not set(envelope) <= {"op", "params", "context"}:
+            raise InvalidRecordError(
+                "the envelope must be an object with op, params and, optionally, context"
+            )
+        operation: Any = envelope.get("op")
+        params: Any = envelope.get("params")
+        context: Any = envelope.get("context")
+        if not isinstance(operation, str) or not isinstance(params, dict):
+            raise InvalidRecordError("the envelope's op must be a string and its params an object")
+        return cls(
+            operation,
+            {_FROM_WIRE.get(name, name): value for name, value in params.items()},
+            None if context is None else CallContext.from_dict(context),
+        )
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str, dict[str, Any], CallContext | None]]:
+        return type(self), (self.operation, self.params, self.context)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Store):
+            return NotImplemented
+        return (self.operation, self.params, self.context) == (other.operation, other.params, other.context)
+
+    __hash__ = None  # type: ignore[assignment] # it holds a dict
+
+    def __repr__(self) -> str:
+        return f"Store({self.operation!r})"  # no parameters: they are record content
