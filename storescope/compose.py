@@ -106,7 +106,7 @@ def innermost(handler: Handler) -> Step:
 
 def _is_async(handler: Handler) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)
+        getattr(handler, "__call__", None)  # noqa: B004 (is its class's call async?)
     )
 
 
@@ -115,7 +115,8 @@ def _surround(wrapped: Wrapped, middleware: tuple[Middleware, ...]) -> Wrapped:
     step = wrapped.step
     for layer in reversed(middleware):
         step = layer(step, operation, backend)
-    openers = tuple(layer.on_open(operation, backend) for layer in middleware if hasattr(layer, "on_open"))
+    hooks = [getattr(layer, "on_open", None) for layer in middleware]
+    openers = tuple(hook(operation, backend) for hook in hooks if hook is not None)
     return Wrapped(
         operation,
         step,
@@ -157,7 +158,7 @@ def _check_order(layers: tuple[Middleware, ...]) -> None:
 
 def _entry(wrapped: Wrapped) -> Handler:
     """Return the handler that callers see: it opens the `Call` and sends it through the steps."""
-    handler: Any = _ENTRIES[wrapped.operation.params](wrapped.step, wrapped.open)
+    handler = _ENTRIES[wrapped.operation.params](wrapped.step, wrapped.open)
     handler.__name__ = handler.__qualname__ = wrapped.operation.name
     setattr(handler, _ATTRIBUTE, wrapped)
     return handler

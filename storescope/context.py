@@ -64,7 +64,7 @@ current_context = _current.get
 """Return the `CallContext` in force here; an empty one outside any `call_context`."""
 
 
-class use_context:
+class use_context:  # noqa: N801 (used like a function)
     """Put a whole `CallContext` in force for a block."""
 
     __slots__ = ("_context", "_token")

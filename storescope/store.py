@@ -14,7 +14,7 @@ from storescope.contract import Handlers, find_operation
 from storescope.errors import InvalidRecordError, UnsupportedOperationError
 
 _TO_WIRE: dict[str, str] = {"session_id": "sessionId"}
-_FROM_WIRE: dict[Any, str] = {"sessionId": "session_id"}
+_FROM_WIRE: dict[str, str] = {"sessionId": "session_id"}
 
 
 class Store:
@@ -128,7 +128,7 @@ class Store:
             raise InvalidRecordError("the envelope's op must be a string and its params an object")
         return cls(
             operation,
-            {_FROM_WIRE.get(name, name): value for name, value in params.items()},
+            {_FROM_WIRE.get(str(name), str(name)): value for name, value in params.items()},
             None if context is None else CallContext.from_dict(context),
         )
 
