@@ -105,7 +105,8 @@ class Call:
         refusal: Why the arguments are refused; the innermost step raises it, so that every layer sees it.
         decision: What the region guard decided, once it has.
         backend: The backend that a router chose; None means the one that was wrapped.
-        trace: The span around the backend, once the tracing layer has made it.
+        span_context: The OpenTelemetry `SpanContext` of the call's span, once the tracing layer has made it.
+        trace: Its ids, once somebody asked for them.
         deadline: The time-out in force, so that a layer inside it can tell it from a caller's cancellation.
         failure: How the exception that passed was classified, and that exception.
         opened_ns: `perf_counter_ns` when the call was made.
@@ -125,6 +126,7 @@ class Call:
         "record_id",
         "refusal",
         "session_id",
+        "span_context",
         "trace",
     )
 
@@ -140,6 +142,7 @@ class Call:
         self.refusal: BaseException | None = None
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
+        self.span_context: Any = None
         self.trace: TraceIds | None = None
         self.deadline: asyncio.Timeout | None = None
         self.failure: tuple[BaseException, Failure] | None = None

@@ -1,0 +1,59 @@
+"""The collectors of one prometheus-client registry, shared by every stack that uses it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from storescope.middleware import _definitions as definitions
+from storescope.middleware._audit_collector import AuditCollector
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from storescope.middleware._definitions import Metric
+
+
+class Instruments:
+    """Every collector, made once per registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.operations = _counter(definitions.OPERATIONS, registry)
+        self.duration = _histogram(definitions.DURATION, registry)
+        self.in_flight = _gauge(definitions.IN_FLIGHT, registry)
+        self.errors = _counter(definitions.ERRORS, registry)
+        self.listed = _histogram(definitions.LISTED, registry)
+        self.decisions = _counter(definitions.DECISIONS, registry)
+        self.policy_info = _gauge(definitions.POLICY_INFO, registry)
+        self.audit = AuditCollector()
+        registry.register(self.audit)
+        _gauge(definitions.BUILD_INFO, registry).labels(version("storescope")).set(1)
+
+
+_made: WeakKeyDictionary[CollectorRegistry, Instruments] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def instruments_of(registry: CollectorRegistry) -> Instruments:
+    """Return the registry's instruments; the first call makes them."""
+    with _lock:
+        instruments = _made.get(registry)
+        if instruments is None:
+            instruments = _made[registry] = Instruments(registry)
+        return instruments
+
+
+def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
+    return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)

@@ -1,0 +1,46 @@
+"""storescope's own log lines, through structlog."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import structlog
+
+# Without a configuration structlog prints to stdout, which belongs to the application; the standard library's
+# logging shows warnings on stderr and leaves the rest to whoever configures it.
+_UNCONFIGURED: Any = structlog.wrap_logger(
+    logging.getLogger("storescope"),
+    processors=[
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.JSONRenderer(),
+    ],
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
+
+_QUIET_SECONDS = 60.0
+_last_reported: dict[tuple[str, str], float] = {}
+
+
+def logger() -> Any:
+    """Return the application's structlog logger if structlog is configured, else one on stdlib logging."""
+    return structlog.get_logger("storescope") if structlog.is_configured() else _UNCONFIGURED
+
+
+def telemetry_failed(layer: str, error: Exception) -> None:
+    """Log that a layer's telemetry failed; the call goes on.
+
+    Each layer and class of error is reported at most once a minute. The error's text stays out: it is not ours.
+    """
+    key = (layer, type(error).__qualname__)
+    now = time.monotonic()
+    if now - _last_reported.get(key, -_QUIET_SECONDS) < _QUIET_SECONDS:
+        return
+    _last_reported[key] = now
+    try:
+        logger().warning("storescope.telemetry_failed", layer=layer, error_type=key[1])
+    except Exception:
+        return  # logging is telemetry too: it must not break the call either

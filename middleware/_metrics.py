@@ -1,0 +1,178 @@
+"""Prometheus metrics of every storage operation."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import REGISTRY
+
+from storescope.middleware._instruments import instruments_of
+from storescope.middleware._log import telemetry_failed
+from storescope.middleware._trace_ids import trace_ids
+from storescope.outcome import OUTCOMES, failure_of
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter
+
+    from storescope.call import BackendInfo, Call, Middleware, ResidencyDecision, Step
+    from storescope.contract import Operation
+    from storescope.middleware._instruments import Instruments
+
+# A flood of odd error classes must not become a flood of series.
+_MOST_ERROR_TYPES = 50
+
+
+class Metrics:
+    """The layer that `metrics` makes.
+
+    Attributes:
+        region: Where the metrics go, for policies that rule on telemetry.
+    """
+
+    layer = "metrics"
+
+    def __init__(self, registry: CollectorRegistry, region: str | None) -> None:
+        self._instruments = instruments_of(registry)
+        self._decisions = _Decisions(self._instruments.decisions)
+        self.region = region
+
+    def on_wrap(self, info: BackendInfo, layers: tuple[Middleware, ...]) -> None:
+        """Count what the other layers of the stack know: the audit log's state, the policy in force."""
+        del info
+        for layer in layers:
+            log, policy = getattr(layer, "log", None), getattr(layer, "policy", None)
+            if log is not None:
+                self._instruments.audit.add(log)
+            if policy is not None:
+                self._instruments.policy_info.labels(policy.version, policy.digest).set(1)
+
+    def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+        """Return a step that measures the next one."""
+        begun = self._instruments.in_flight.labels(operation.name, *_labels(backend))
+        own = _Series(self._instruments, operation, backend)
+        members = {member: _Series(self._instruments, operation, member) for member in backend.members}
+        decisions = self._decisions
+
+        def series_of(call: Call) -> _Series:
+            chosen = call.backend
+            if chosen is None:
+                return own
+            if chosen not in members:
+                members[chosen] = _Series(self._instruments, operation, chosen)
+            return members[chosen]
+
+        async def step(call: Call) -> Any:
+            begun.inc()
+            try:
+                result = await next_step(call)
+            except BaseException as error:
+                begun.dec()
+                try:
+                    series_of(call).failed(call, error)
+                    decisions.count(call.decision)
+                except Exception as fault:
+                    telemetry_failed("metrics", fault)
+                raise
+            begun.dec()
+            try:
+                series_of(call).succeeded(call, result)
+                decisions.count(call.decision)
+            except Exception as fault:
+                telemetry_failed("metrics", fault)
+            return result
+
+        return step
+
+
+def metrics(*, registry: CollectorRegistry = REGISTRY, region: str | None = None) -> Metrics:
+    """Count and time every storage operation with prometheus-client.
+
+    Stacks on one registry share its collectors. Durations of sampled calls carry an exemplar with their trace id.
+
+    Args:
+        registry: Where the collectors are registered.
+        region: Where the metrics are kept, `aws:eu-west-1`, for a residency policy with `telemetry` rules.
+
+    Returns:
+        A middleware.
+
+    Raises:
+        ValueError: If the registry holds one of the names already, and not from storescope.
+    """
+    return Metrics(registry, region)
+
+
+class _Series:
+    """The children of one operation on one backend, resolved once; all that can be known start at 0."""
+
+    def __init__(self, instruments: Instruments, operation: Operation, backend: BackendInfo) -> None:
+        labels = (operation.name, *_labels(backend))
+        # Only an update can miss its record.
+        outcomes = [name for name in OUTCOMES if name != "not_found" or operation.verb == "update"]
+        self._ended = {
+            outcome: (
+                instruments.operations.labels(*labels, outcome),
+                instruments.duration.labels(*labels, outcome),
+            )
+            for outcome in outcomes
+        }
+        self._ok = self._ended["ok"]
+        self._listed = instruments.listed.labels(*labels) if operation.verb == "listBySession" else None
+        self._errors = instruments.errors
+        self._labels = labels
+        self._error_types: dict[str, Counter] = {}
+
+    def succeeded(self, call: Call, result: Any) -> None:
+        """Count a call that returned."""
+        self._end(call, *self._ok)
+        if self._listed is not None:
+            self._listed.observe(len(result))
+
+    def failed(self, call: Call, error: BaseException) -> None:
+        """Count a call that raised."""
+        failure = failure_of(call, error)
+        self._end(call, *self._ended.get(failure.outcome, self._ended["error"]))
+        if failure.outcome != "cancelled":
+            self._error_child(failure.error_type).inc()
+
+    def _end(self, call: Call, ended: Any, duration: Any) -> None:
+        ended.inc()
+        seconds = (perf_counter_ns() - call.opened_ns) / 1e9
+        ids = trace_ids(call)
+        if ids is not None and ids.sampled:
+            duration.observe(seconds, {"trace_id": ids.trace_id, "span_id": ids.span_id})
+        else:
+            duration.observe(seconds)
+
+    def _error_child(self, error_type: str) -> Counter:
+        child = self._error_types.get(error_type)
+        if child is None:
+            if len(self._error_types) >= _MOST_ERROR_TYPES:
+                return self._errors.labels(*self._labels, "other")
+            child = self._error_types[error_type] = self._errors.labels(*self._labels, error_type)
+        return child
+
+
+class _Decisions:
+    """Counts residency decisions; one child for each kind that was seen."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[tuple[str, str, str | None, str | None], Counter] = {}
+
+    def count(self, decision: ResidencyDecision | None) -> None:
+        if decision is None:
+            return
+        key = (decision.effect, decision.code, decision.rule, decision.backend_region)
+        child = self._children.get(key)
+        if child is None:
+            child = self._counter.labels(
+                decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
+            )
+            self._children[key] = child
+        child.inc()
+
+
+def _labels(backend: BackendInfo) -> tuple[str, str]:
+    return backend.label, backend.region or "unknown"
