@@ -16,7 +16,7 @@ from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from storescope.call import BackendInfo
 
@@ -68,9 +68,7 @@ class _DriverTracerProvider(TracerProvider):
         self._system = system
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
-        kwargs.pop(
-            "schema_url", None
-        )  # the instrumentation states the schema of the names that it would write
+        kwargs.pop("schema_url", None)  # the instrumentation states the schema of the names that it would write
         provider = self._provider or trace.get_tracer_provider()
         return _DriverTracer(provider.get_tracer(*args, **kwargs), self._system)
 
@@ -93,7 +91,7 @@ class _DriverTracer(Tracer):
         return _DriverSpan(span, command) if span.is_recording() else span
 
     @contextmanager
-    def start_as_current_span(self, name: str, *args: Any, **kwargs: Any) -> Iterator[Span]:  # type: ignore[override] # the base's decorator makes it usable as one too, which no instrumentation does
+    def start_as_current_span(self, name: str, *args: Any, **kwargs: Any) -> Generator[Span]:  # type: ignore[override] # the base's decorator makes it usable as one too, which no instrumentation does
         """Start a span and put it in force. Of an exception only the class is kept."""
         span = self.start_span(name, *args, **kwargs)
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):

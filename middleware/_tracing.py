@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
 
-SessionIds = Literal["clear", "hashed", "none"]
+SessionIds: TypeAlias = Literal["clear", "hashed", "none"]
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 

@@ -82,8 +82,18 @@ class ResidencyDecision(Protocol):
         ...
 
     @property
+    def exception(self) -> str | None:
+        """The policy's exception that let the call through."""
+        ...
+
+    @property
     def policy(self) -> str:
         """The policy's digest."""
+        ...
+
+    @property
+    def caller_region(self) -> str | None:
+        """Where the call comes from, as the guard knows it."""
         ...
 
     @property

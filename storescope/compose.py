@@ -151,8 +151,7 @@ def _check_order(layers: tuple[Middleware, ...]) -> None:
         for other in within:
             if other in getattr(layer, "inside", ()):
                 raise WrapError(
-                    f"{name} stands outside {other}, which would hide what it refuses; "
-                    f"give {other} before {name}"
+                    f"{name} stands outside {other}, which would hide what it refuses; give {other} before {name}"
                 )
 
 

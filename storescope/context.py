@@ -82,9 +82,7 @@ class use_context:  # noqa: N801 (used like a function)
         _current.reset(self._token)
 
 
-def call_context(
-    tenant: str | None = None, actor: str | None = None, region: str | None = None
-) -> use_context:
+def call_context(tenant: str | None = None, actor: str | None = None, region: str | None = None) -> use_context:
     """Say for whom, by whom and from where the calls inside a `with` block are made.
 
     Args:

@@ -53,7 +53,7 @@ def _classify(call: Call, error: BaseException) -> Failure:
     if isinstance(error, GeneratorExit):  # the loop was closed under the call
         return Failure("cancelled", "GeneratorExit", is_error=False)
     error_type = _error_type(error)
-    if isinstance(error, RecordNotFoundError):
+    if isinstance(error, RecordNotFoundError) and call.operation.verb == "update":
         return Failure("not_found", error_type, is_error=False)
     if isinstance(error, ResidencyError | TenantRequiredError):
         return Failure("denied", error_type, is_error=True)

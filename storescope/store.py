@@ -71,9 +71,7 @@ class Store:
         handler = handlers.get(self.operation)
         if handler is None:
             present = ", ".join(handlers) or "nothing"
-            raise UnsupportedOperationError(
-                f"there is no handler for {self.operation}; the map has {present}"
-            )
+            raise UnsupportedOperationError(f"there is no handler for {self.operation}; the map has {present}")
         context = self.context or current_context()
         ambient = context
         if context.call_id is not None:  # it is this call's: calls that the handler makes have their own
@@ -118,9 +116,7 @@ class Store:
         except (ValueError, RecursionError):
             raise InvalidRecordError("the envelope is not JSON") from None
         if not isinstance(envelope, dict) or not set(envelope) <= {"op", "params", "context"}:
-            raise InvalidRecordError(
-                "the envelope must be an object with op, params and, optionally, context"
-            )
+            raise InvalidRecordError("the envelope must be an object with op, params and, optionally, context")
         operation: Any = envelope.get("op")
         params: Any = envelope.get("params")
         context: Any = envelope.get("context")

@@ -1,0 +1,89 @@
+"""What the region guard decided, and from which facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a decision rests on.
+
+    Attributes:
+        value: What is known; None if nobody said.
+        source: Who said so: `call`, `guard`, `backend` or `policy`.
+        confidence: How well it is known: `declared`, `probed` or `attested`.
+    """
+
+    value: str | None
+    source: str
+    confidence: str = "declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answer of the region guard.
+
+    Attributes:
+        allowed: Whether the call may go on.
+        effect: `allow`, `deny`, `would_deny` (let through because the policy only monitors) or `exception`
+            (let through by an exception of the policy).
+        code: The stable word for the reason, `caller_region_forbidden`.
+        rule: The rule that decided; None if no rule was found.
+        policy: The policy's digest.
+        facts: Name -> `Fact`: tenant, caller_region, call_region, backend_region and, where it applies, exception.
+        would_allow_if: What would have to be different, in words; empty for a plain `allow`.
+        expires: When the decision ends by itself, in seconds since 1970; None if it does not.
+    """
+
+    allowed: bool
+    effect: str
+    code: str
+    rule: str | None
+    policy: str
+    facts: dict[str, Fact]
+    would_allow_if: str = ""
+    expires: float | None = None
+
+    @property
+    def backend_region(self) -> str | None:
+        """The region of the backend that was decided about."""
+        return self.facts["backend_region"].value
+
+    @property
+    def caller_region(self) -> str | None:
+        """Where the call comes from: as it says itself, else where the guard runs."""
+        return self.facts["call_region"].value or self.facts["caller_region"].value
+
+    @property
+    def exception(self) -> str | None:
+        """The id of the policy's exception that let the call through."""
+        fact = self.facts.get("exception")
+        return fact.value if fact else None
+
+    def explain(self) -> str:
+        """Return one line: what was decided, by which rule, why, what would be allowed. It names no tenant."""
+        by = f"rule {self.rule!r}" if self.rule else "no rule"
+        reason = REASONS[self.code].format(
+            **{name: fact.value or "unknown" for name, fact in self.facts.items() if name != "tenant"},
+            confidence=self.facts["backend_region"].confidence,
+        )
+        verdict = "allowed" if self.allowed else "denied"
+        line = f"{verdict} by {by}: {reason}"
+        if self.would_allow_if:
+            line += f"; it would be allowed {self.would_allow_if}"
+        return f"{line} (policy {self.policy[:12]})"
+
+
+REASONS = {
+    "allowed": "every fact is known and allowed",
+    "tenant_missing": "the call names no tenant",
+    "tenant_unlisted": "the policy lists no rule for this tenant",
+    "backend_region_unknown": "nobody said where the backend keeps its data",
+    "backend_region_forbidden": "data may not rest in the backend's region {backend_region}",
+    "backend_confidence_low": "the backend's region {backend_region} is only {confidence}",
+    "caller_region_unknown": "nobody said where the call comes from",
+    "caller_region_forbidden": "data may not be touched from the guard's region {caller_region}",
+    "call_region_forbidden": "data may not be touched from the call's region {call_region}",
+}
+"""Every code that a decision can have, and its reason in words."""

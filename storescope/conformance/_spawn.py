@@ -1,0 +1,85 @@
+"""The parent's side of the cases that need several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from storescope.conformance._probe import ExpectationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from storescope.conformance._case import Reopen
+    from storescope.store import Store
+
+READY = b"ready\n"
+GO = b"go\n"
+
+
+async def run_elsewhere(reopen: Reopen, shares: list[list[Store]]) -> list[str]:
+    """Make calls from other processes, one for each share, all at once.
+
+    Args:
+        reopen: How they open the store.
+        shares: The calls of each process, which it makes concurrently.
+
+    Returns:
+        What calls raised, in words.
+    """
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(_worker(reopen, share)) for share in shares]
+        for worker in workers:  # all have the store open before any begins: else the first were done by then
+            await _until_ready(worker)
+        reports = await asyncio.gather(*map(_report, workers))
+    return [error for report in reports for error in report]
+
+
+@asynccontextmanager
+async def _worker(reopen: Reopen, share: list[Store]) -> AsyncGenerator[Process]:
+    command = ("-m", "storescope.conformance._worker")
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    try:
+        job = {
+            "target": reopen.target,
+            "args": reopen.args,
+            "path": sys.path,
+            "calls": [store.to_json() for store in share],
+        }
+        _stdin(process).write(json.dumps(job).encode() + b"\n")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()  # also closes the pipes
+
+
+def _stdin(process: Process) -> asyncio.StreamWriter:
+    if process.stdin is None:
+        raise ExpectationError("another process could not be started")  # pragma: no cover (it was asked for)
+    return process.stdin
+
+
+async def _until_ready(worker: Process) -> None:
+    if worker.stdout is None or await worker.stdout.readline() != READY:
+        _, errors = await worker.communicate()
+        raise ExpectationError(f"another process could not open the store: {_last_line(errors)}")
+
+
+async def _report(worker: Process) -> list[str]:
+    output, errors = await worker.communicate(GO)
+    try:
+        report: Any = json.loads(output)
+    except ValueError:
+        raise ExpectationError(f"another process died with its calls: {_last_line(errors)}") from None
+    return [str(error) for error in report]
+
+
+def _last_line(errors: bytes) -> str:
+    """Return the end of a traceback, which says what was wrong."""
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
