@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+# pytest's importlib mode does not let test files import their neighbours, and tests are not a package.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import live_traffic
+import prometheus_server
+
+from storescope import dashboards
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_server import Prometheus
+
+_SCRAPES = 6  # more than `$__rate_interval` needs
+
+
+@pytest.fixture(params=sorted(path.name for path in dashboards.GRAFANA.glob("*.json")))
+def board(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each committed dashboard in turn."""
+    model: dict[str, Any] = orjson.loads((dashboards.GRAFANA / request.param).read_bytes())
+    return model
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus with live traffic under the job `agents`, and under `idle` a store that nobody calls."""
+    busy, idle = CollectorRegistry(), CollectorRegistry()
+    live_traffic.wrapped_on(idle)
+    with (
+        live_traffic.flowing(busy),
+        live_traffic.serving(busy) as busy_port,
+        live_traffic.serving(idle) as idle_port,
+        prometheus_server.running(
+            tmp_path_factory.mktemp("prometheus"), {"agents": busy_port, "idle": idle_port}
+        ) as server,
+    ):
+        for job in ("agents", "idle"):
+            server.wait_for(f'count_over_time(up{{job="{job}"}}[1m])', lambda count: count >= _SCRAPES)
+        yield server
