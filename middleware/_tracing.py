@@ -42,7 +42,7 @@ class Tracing:
         self, tracer_provider: TracerProvider | None, session_ids: SessionIds, region: str | None
     ) -> None:
         self._tracer = trace.get_tracer("storescope", tracer_provider=tracer_provider)
-        self._session_ids = session_ids
+        self._session_ids: SessionIds = session_ids
         self.region = region
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:

@@ -13,7 +13,6 @@ from storescope.middleware._audit._json import to_json
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, ResidencyDecision, TraceIds
-    from storescope.context import CallContext
     from storescope.contract import Operation
     from storescope.middleware._audit._ids import IdHasher
     from storescope.outcome import Failure

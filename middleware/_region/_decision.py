@@ -63,13 +63,13 @@ class Decision:
 
     def explain(self) -> str:
         """Return one line: what was decided, by which rule, why, what would be allowed. It names no tenant."""
-        by = f"rule {self.rule!r}" if self.rule else "no rule"
+        by = f" by rule {self.rule!r}" if self.rule else ""
         reason = REASONS[self.code].format(
             **{name: fact.value or "unknown" for name, fact in self.facts.items() if name != "tenant"},
             confidence=self.facts["backend_region"].confidence,
         )
         verdict = "allowed" if self.allowed else "denied"
-        line = f"{verdict} by {by}: {reason}"
+        line = f"{verdict}{by}: {reason}"
         if self.would_allow_if:
             line += f"; it would be allowed {self.would_allow_if}"
         return f"{line} (policy {self.policy[:12]})"
