@@ -1,0 +1,175 @@
+"""`local:PATH`, the embedded default: one SQLite file, written by one thread and read by another.
+
+`records` holds every record as one row. A session's records are ordered by `seq`, which counts within the
+session: an update keeps its row's, a move takes the next one of the session that it goes to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from storescope import BackendError, BackendInfo
+from storescope.backends._codec import decode, encode, merge
+from storescope.backends._sqlite import open_file, open_reader, transaction, translated
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from storescope.backends._codec import Record
+    from storescope.backends._options import Target
+
+_T = TypeVar("_T")
+
+_GET = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND id = ?"
+_LIST = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND session = ? ORDER BY seq"
+_PUT = """
+INSERT INTO records(tenant, entity, id, session, seq, body)
+VALUES (?1, ?2, ?3, ?4, 1 + coalesce((
+    SELECT max(seq) FROM records WHERE tenant = ?1 AND entity = ?2 AND session = ?4), 0), ?5)
+ON CONFLICT(tenant, entity, id) DO UPDATE SET
+    seq = CASE WHEN session IS excluded.session THEN seq ELSE excluded.seq END,
+    session = excluded.session,
+    body = excluded.body
+"""
+
+
+class _Worker:
+    """A connection and the one thread that uses it."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, job: Callable[..., _T], *args: Any) -> _T:
+        """Run `job(connection, *args)` on the thread. Once it has begun, a cancelled call still ends it."""
+        try:
+            running = self._thread.submit(self._guarded, job, args)
+        except RuntimeError:
+            raise BackendError("this local: backend is closed") from None
+        return await asyncio.wrap_future(running)
+
+    def _guarded(self, job: Callable[..., _T], args: tuple[Any, ...]) -> _T:
+        with translated("run a statement"):
+            return job(self._connection, *args)
+
+    def close(self) -> None:
+        """Let what was begun end, and close the connection."""
+        self._thread.shutdown()
+        self._connection.close()
+
+
+class LocalTable:
+    """The records of one entity."""
+
+    def __init__(self, entity: str, reader: _Worker, writer: _Worker, *, in_session: bool = False) -> None:
+        self._entity = entity
+        self._reader = reader
+        self._writer = writer
+        self._in_session = in_session
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        text = await self._reader.run(_select, (tenant, self._entity, id))
+        return None if text is None else decode(text)
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        row = (tenant, self._entity, id, self._home(record), encode(record))
+        await self._writer.run(_put, row)
+
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Merge `updates` in, under the write lock, and return the record; None if there is none."""
+        return await self._writer.run(self._merge, (tenant, self._entity, id), encode(updates))
+
+    async def list_session(self, tenant: str, session_id: str) -> list[Record]:
+        """Return a session's records in order of first insertion."""
+        return await self._reader.run(_select_session, (tenant, self._entity, session_id))
+
+    def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> Record | None:
+        with transaction(db):
+            text = _select(db, key)
+            if text is None:
+                return None
+            text, record = merge(text, updates)
+            db.execute(_PUT, (*key, self._home(record), text))
+            return record
+
+    def _home(self, record: Record) -> str | None:
+        return record["sessionId"] if self._in_session else None
+
+
+def _select(db: sqlite3.Connection, key: tuple[str, str, str]) -> bytes | None:
+    with closing(db.execute(_GET, key)) as rows:
+        row = rows.fetchone()
+    return None if row is None else row[0]
+
+
+def _select_session(db: sqlite3.Connection, key: tuple[str, str, str]) -> list[Record]:
+    return [decode(text) for (text,) in db.execute(_LIST, key).fetchall()]
+
+
+def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    with transaction(db):
+        db.execute(_PUT, row)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """What `local:` takes.
+
+    Attributes:
+        busy_timeout: The longest wait for another process that writes, in seconds.
+    """
+
+    busy_timeout: float = 5.0
+
+
+class LocalEngine:
+    """The tables of one folder. It belongs to no event loop: calls may come from any."""
+
+    Options: ClassVar = LocalOptions
+
+    def __init__(self, folder: Path, options: LocalOptions) -> None:
+        """Open the folder, and make it if it is not there. This waits for the disk.
+
+        Raises:
+            BackendError: If it cannot be opened, or is not ours.
+        """
+        path = folder / "storage.db"
+        self._writer = _Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
+        self._reader = _Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
+        self.session = self._table("session")
+        self.message = self._table("message", in_session=True)
+        self.part = self._table("part", in_session=True)
+        self.sandbox = self._table("sandbox")
+        self.setup = self._table("setup")
+        self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
+
+    @classmethod
+    async def open(cls, target: Target, options: LocalOptions) -> Self:
+        """Open the folder that the URL names.
+
+        Raises:
+            BackendError: If it names none, or the folder cannot be opened.
+        """
+        path = target.rest.removeprefix("//")  # local:///data and local:/data are the same
+        if not path or "\0" in path:
+            raise BackendError("a local: backend is named by a folder, such as 'local:.storescope'")
+        return await asyncio.to_thread(cls, Path(path), options)
+
+    async def aclose(self) -> None:
+        """Let what was begun end, and close the file."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._reader.close()
+
+    def _table(self, entity: str, *, in_session: bool = False) -> LocalTable:
+        return LocalTable(entity, self._reader, self._writer, in_session=in_session)

@@ -1,0 +1,104 @@
+"""`memory:`, for tests: dicts of encoded records, so that it promises and refuses what the real stores do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from storescope import BackendError, BackendInfo
+from storescope.backends._codec import decode, encode, merge
+
+if TYPE_CHECKING:
+    from storescope.backends._codec import Record
+    from storescope.backends._options import Target
+
+
+class MemoryTable:
+    """The records of one entity. Nothing awaits inside, and a lock keeps threads apart."""
+
+    def __init__(self, *, in_session: bool = False) -> None:
+        self._in_session = in_session
+        self._lock = Lock()
+        self._texts: dict[tuple[str, str], bytes] = {}
+        self._homes: dict[tuple[str, str], str] = {}
+        self._sessions: dict[tuple[str, str], dict[str, None]] = {}  # in order of first insertion
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        text = self._texts.get((tenant, id))
+        return None if text is None else decode(text)
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        text = encode(record)
+        with self._lock:
+            self._put(tenant, id, text, record)
+
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Merge `updates` in and return the record; None if there is none."""
+        patch = encode(updates)
+        with self._lock:
+            text = self._texts.get((tenant, id))
+            if text is None:
+                return None
+            text, record = merge(text, patch)
+            self._put(tenant, id, text, record)
+        return record
+
+    async def list_session(self, tenant: str, session_id: str) -> list[Record]:
+        """Return a session's records in order of first insertion."""
+        with self._lock:
+            texts = [self._texts[tenant, id_] for id_ in self._sessions.get((tenant, session_id), ())]
+        return [decode(text) for text in texts]
+
+    def _put(self, tenant: str, id_: str, text: bytes, record: Record) -> None:
+        self._texts[tenant, id_] = text
+        if self._in_session:
+            self._place(tenant, id_, record["sessionId"])
+
+    def _place(self, tenant: str, id_: str, home: str) -> None:
+        """List the record in its session; one that stays keeps its place, one that moves goes last."""
+        old = self._homes.get((tenant, id_))
+        if old == home:
+            return
+        if old is not None:
+            left = self._sessions[tenant, old]
+            del left[id_]
+            if not left:
+                del self._sessions[tenant, old]
+        self._homes[tenant, id_] = home
+        self._sessions.setdefault((tenant, home), {})[id_] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOptions:
+    """It takes none of its own."""
+
+
+class MemoryEngine:
+    """One store that lives as long as its backend."""
+
+    Options: ClassVar = MemoryOptions
+
+    def __init__(self) -> None:
+        self.session = MemoryTable()
+        self.message = MemoryTable(in_session=True)
+        self.part = MemoryTable(in_session=True)
+        self.sandbox = MemoryTable()
+        self.setup = MemoryTable()
+        self.info = BackendInfo(system="memory", keeps_labels=True)
+
+    @classmethod
+    async def open(cls, target: Target, options: MemoryOptions) -> Self:  # noqa: ARG003 (it has none)
+        """Make an empty store.
+
+        Raises:
+            BackendError: If the URL names anything.
+        """
+        if target.rest:
+            raise BackendError("memory: takes no path; each open_backend('memory:') is a store of its own")
+        return cls()
+
+    async def aclose(self) -> None:
+        """Do nothing: the records go when the backend does."""

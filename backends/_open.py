@@ -1,0 +1,128 @@
+"""From a URL to a backend. An engine's module is imported when one of its URLs is opened."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from storescope import BackendError, BackendInfo
+from storescope._extras import require_extra
+from storescope.backends._backend import Backend
+from storescope.backends._options import CommonOptions, Target, read_options
+from storescope.backends._tables import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from types import TracebackType
+
+
+class _Scheme(NamedTuple):
+    module: str
+    engine: str
+    extra: str | None
+
+
+_SCHEMES: Mapping[str, _Scheme] = {
+    "local": _Scheme("storescope.backends._local", "LocalEngine", None),
+    "memory": _Scheme("storescope.backends._memory", "MemoryEngine", None),
+    "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
+    "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
+}
+_COMMON = ("region", "tenancy", "name")
+
+
+class _OpenedEngine(Engine, Protocol):
+    @property
+    def info(self) -> BackendInfo: ...
+
+
+class _EngineClass(Protocol):
+    """What a scheme's engine has: its options, and how to open it."""
+
+    Options: type[Any]
+
+    async def open(self, target: Target, options: Any) -> _OpenedEngine: ...
+
+
+def open_backend(
+    url: str = "local:.storescope",
+    *,
+    region: str | None = None,
+    tenancy: Literal["shared", "required"] = "shared",
+    name: str = "",
+    **options: Any,
+) -> Opening:
+    """Open a store, by awaiting what this returns, or by entering it with `async with`.
+
+    Every option can stand in the URL's query too: `redis://localhost?tenancy=required`.
+
+    Args:
+        url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
+            `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server.
+        region: Where the data rests, `aws:eu-west-1`, as the region guard should know it.
+        tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
+            `call_context` names. With `shared`, tenants are ignored and all calls share one set of records.
+        name: Your own name for it, as the `backend` label of metrics and audit records.
+        **options: The store's own. `local:` takes `busy_timeout` (5 seconds), the longest wait for another
+            process that writes. Redis takes `prefix` (`storescope`) for its keys, `connect_timeout` (2
+            seconds), `timeout` (5 seconds for each command), `max_connections` (50), and for TLS
+            `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` (paths).
+
+    Returns:
+        Something to await, or to enter as an async context manager, which closes the backend at the end.
+
+    Raises:
+        BackendError: When awaited: if the URL or an option cannot be used, or the store cannot be opened.
+            Nothing was changed.
+        MissingExtraError: When awaited: if a package for this store is not installed.
+    """
+    common = {"region": region, "tenancy": tenancy, "name": name}
+    return Opening(url, {key: value for key, value in common.items() if value is not None}, options)
+
+
+@dataclass(slots=True, repr=False)  # no repr: the URL may hold a password
+class Opening(AbstractAsyncContextManager[Backend]):
+    """A backend about to be opened: await it, or enter it. Each await opens a backend of its own."""
+
+    _url: str
+    _common: dict[str, Any]
+    _options: dict[str, Any]
+    _entered: Backend | None = None
+
+    def __await__(self) -> Generator[Any, None, Backend]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Backend:
+        self._entered = await self
+        return self._entered
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entered is not None:
+            await self._entered.aclose()
+
+    async def _open(self) -> Backend:
+        target = Target.parse(self._url)
+        scheme = _find_scheme(target.scheme)
+        engine_class: _EngineClass = getattr(require_extra(scheme.module, extra=scheme.extra), scheme.engine)
+        common = read_options(CommonOptions, self._common, {k: v for k, v in target.query.items() if k in _COMMON})
+        if common.tenancy not in {"shared", "required"}:
+            raise BackendError("the option tenancy must be 'shared' or 'required'")
+        options = read_options(
+            engine_class.Options, self._options, {k: v for k, v in target.query.items() if k not in _COMMON}
+        )
+        engine = await engine_class.open(target, options)
+        info = replace(engine.info, name=common.name, region=common.region)
+        return Backend(engine, info, tenancy=common.tenancy)
+
+
+def _find_scheme(name: str) -> _Scheme:
+    scheme = _SCHEMES.get(name)
+    if scheme is None:  # what was given is not repeated: without a scheme it may be a user's name
+        near = get_close_matches(name, _SCHEMES, n=1, cutoff=0.0)[0]
+        known = ", ".join(f"{known}:" for known in _SCHEMES)
+        raise BackendError(f"no backend has this URL scheme; the nearest is '{near}:', of {known}")
+    return scheme

@@ -1,0 +1,176 @@
+"""From a URL to a connected client, with one clear line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from redis import exceptions as redis_errors
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from storescope import BackendError
+from storescope.backends._redis._errors import backend_error
+
+if TYPE_CHECKING:
+    from storescope.backends._options import Target
+
+_PREFIX = re.compile(r"[A-Za-z0-9_./-]{1,64}")
+_DEFAULT_BULK = 512 * 1024 * 1024
+_HEADROOM = 1024  # a message's sequence number and line breaks
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOptions:
+    """What `redis://` and `rediss://` take.
+
+    Attributes:
+        prefix: What every key begins with: letters, digits and `_ . / -`, at most 64.
+        connect_timeout: The longest wait for a connection, in seconds.
+        timeout: The longest wait for a reply, in seconds, and for a free connection.
+        max_connections: How many connections are open at most.
+        ssl_ca_certs: The path of the certificates to trust, instead of the system's.
+        ssl_certfile: The path of the client's certificate.
+        ssl_keyfile: The path of its key.
+    """
+
+    prefix: str = "storescope"
+    connect_timeout: float = 2.0
+    timeout: float = 5.0
+    max_connections: int = 50
+    ssl_ca_certs: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+
+
+class Address(NamedTuple):
+    """Where the server is, and who asks. It has a `repr` without the password."""
+
+    host: str
+    port: int
+    database: int
+    username: str | None
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"{self.host}:{self.port}/{self.database}"
+
+
+def read_address(target: Target) -> Address:
+    """Take the URL apart.
+
+    Raises:
+        BackendError: If it is not `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`.
+    """
+    try:
+        parts = urlsplit("redis:" + target.rest)
+        database = parts.path.strip("/") or "0"
+        if parts.fragment or not target.rest.startswith("//") or not database.isdecimal():
+            raise ValueError  # noqa: TRY301 (to the one text below)
+        return Address(
+            parts.hostname or "localhost",
+            parts.port or 6379,
+            int(database),
+            unquote(parts.username) if parts.username else None,
+            unquote(parts.password) if parts.password else None,
+        )
+    except ValueError:
+        raise BackendError(
+            "a Redis URL is redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], the database a number; "
+            "percent-encode what a user name or password has beyond letters and digits"
+        ) from None
+
+
+async def connect(target: Target, address: Address, options: RedisOptions) -> tuple[Redis, int]:
+    """Connect, and make sure that the server can be used.
+
+    Returns:
+        The client, and the longest value that the server takes, in bytes.
+
+    Raises:
+        BackendError: If it cannot be reached or used. Nothing was changed.
+    """
+    if not _PREFIX.fullmatch(options.prefix):
+        raise BackendError("the option prefix must be 1 to 64 letters, digits and '_', '.', '/', '-'")
+    client = _make_client(target, address, options)
+    try:
+        await _check_server(client)
+        return client, await _find_limit(client) - _HEADROOM
+    except redis_errors.RedisError as error:
+        await client.aclose()
+        raise _explain(error, address) from None
+    except OSError as error:
+        await client.aclose()
+        raise BackendError(
+            f"redis: cannot reach {address.host}:{address.port} ({type(error).__name__})",
+            driver_error=type(error).__name__,
+            retryable=True,
+        ) from None
+    except BaseException:
+        await client.aclose()
+        raise
+
+
+def _make_client(target: Target, address: Address, options: RedisOptions) -> Redis:
+    tls: dict[str, Any] = {}
+    if target.scheme == "rediss":
+        given = {name: getattr(options, name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
+        tls = {name: path for name, path in given.items() if path}
+    pool = BlockingConnectionPool(
+        connection_class=SSLConnection if target.scheme == "rediss" else Connection,
+        max_connections=options.max_connections,
+        timeout=options.timeout,  # the longest wait for a free connection
+        host=address.host,
+        port=address.port,
+        db=address.database,
+        username=address.username,
+        password=address.password,
+        socket_connect_timeout=options.connect_timeout,
+        socket_timeout=options.timeout,
+        socket_keepalive=True,
+        protocol=2,
+        # A second try by the driver could apply an update after a later one of somebody else.
+        retry=Retry(NoBackoff(), 0),
+        **tls,
+    )
+    return Redis.from_pool(pool)
+
+
+async def _check_server(client: Redis) -> None:
+    try:
+        info: dict[str, Any] = await client.info()
+    except redis_errors.NoPermissionError:  # INFO is denied to this user: go without
+        await client.ping()
+        return
+    if info.get("cluster_enabled"):
+        raise BackendError(
+            "redis: this server is a node of a cluster, and redis:// speaks to a single server; use one"
+        )
+    if info.get("role") == "slave":
+        raise BackendError(
+            "redis: this server is a read-only replica; give the address of its primary, "
+            f"{info.get('master_host')}:{info.get('master_port')}"
+        )
+
+
+async def _find_limit(client: Redis) -> int:
+    """Ask how long a value may be; a managed server may not say."""
+    try:
+        config: dict[Any, Any] = await client.config_get("proto-max-bulk-len")
+    except redis_errors.ResponseError:
+        return _DEFAULT_BULK
+    return int(config.get("proto-max-bulk-len", _DEFAULT_BULK))
+
+
+def _explain(error: redis_errors.RedisError, address: Address) -> BackendError:
+    where = f"{address.host}:{address.port}"
+    if isinstance(error, redis_errors.AuthenticationError):
+        return backend_error(f"{where} refuses the user name or password, or asks for one", error)
+    if isinstance(error, redis_errors.BusyLoadingError):
+        return backend_error(f"{where} is still loading its data; try again", error)
+    if isinstance(error, redis_errors.ConnectionError | redis_errors.TimeoutError):
+        return backend_error(f"cannot reach {where}; is a server running there?", error)
+    return backend_error(f"{where} cannot be used", error)

@@ -1,0 +1,183 @@
+"""The three shapes of record in Redis.
+
+| record | key | value |
+|---|---|---|
+| session, sandbox | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of different fields never meet |
+| setup | `PREFIX:TENANT:setup:ID` | the record's JSON |
+| message, part | `PREFIX:TENANT:messages:SESSION` | a hash: id -> sequence number, JSON, updates, one a line |
+| | `PREFIX:TENANT:message:ID` | the pointer: sequence number and session |
+
+The tenant is percent-encoded and the prefix has no colon, so that no id or tenant reaches a key of another.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from storescope.backends._codec import (
+    decode,
+    decode_merged,
+    decode_name,
+    encode,
+    encode_name,
+    merge,
+)
+from storescope.backends._redis._errors import check_size, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from redis.asyncio import Redis
+
+    from storescope.backends._codec import Record
+    from storescope.backends._redis._scripts import Scripts
+
+_SENTINEL = b"\xff"
+"""The field that keeps an empty record's hash in being, and the counter of a session's hash."""
+
+_MAX_UPDATES = 16
+_MAX_UPDATE_BYTES = 65_536
+
+_translated = translated()
+
+
+class Connected(NamedTuple):
+    """What every table needs.
+
+    Attributes:
+        client: The connection pool's client.
+        scripts: Its scripts.
+        prefix: What every key begins with.
+        max_bytes: The longest value that the server takes.
+    """
+
+    client: Redis
+    scripts: Scripts
+    prefix: str
+    max_bytes: int
+
+
+class _RedisTable:
+    def __init__(self, connected: Connected, entity: str) -> None:
+        self._client, self._scripts, self._prefix, self._max_bytes = connected
+        self._entity = entity
+
+    def _key(self, tenant: str, id_: str) -> str:
+        return f"{self._prefix}:{quote(tenant, safe='') if tenant else ''}:{self._entity}:{id_}"
+
+
+class TextTable(_RedisTable):
+    """One string for each record."""
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        with _translated:
+            text: Any = await self._client.get(self._key(tenant, id))
+        return None if text is None else decode(text)
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        text = encode(record)
+        check_size(len(text), self._max_bytes)
+        with _translated:
+            await self._client.set(self._key(tenant, id), text)
+
+
+class HashTable(_RedisTable):
+    """One hash for each record, one field of it for each field."""
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        with _translated:
+            fields: dict[Any, Any] = await self._client.hgetall(self._key(tenant, id))
+        return _from_fields(fields.items()) if fields else None
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        fields = self._to_fields(record) or [_SENTINEL, b""]
+        with _translated:
+            await self._scripts.set_fields(keys=(self._key(tenant, id),), args=fields)
+
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Write the fields of `updates` and return the record; None if there is none."""
+        fields = self._to_fields(updates)
+        with _translated:
+            flat = await self._scripts.update_fields(keys=(self._key(tenant, id),), args=fields)
+        return None if flat is None else _from_fields(zip(flat[::2], flat[1::2], strict=True))
+
+    def _to_fields(self, record: Record) -> list[bytes]:
+        fields: list[bytes] = []
+        for name, value in record.items():
+            fields += (encode_name(name), encode(value))
+        if sum(map(len, fields)) > self._max_bytes:  # rarely so; then look at each
+            check_size(max(map(len, fields)), self._max_bytes)
+        return fields
+
+
+def _from_fields(fields: Iterable[tuple[bytes, bytes]]) -> Record:
+    return {decode_name(name): decode(text) for name, text in fields if name != _SENTINEL}
+
+
+class SessionTable(_RedisTable):
+    """One hash for all records of a session, so that a list is one command; a pointer finds a record by id.
+
+    An update is appended as a line, which needs neither a merge on the server nor a second try here.
+    Readers merge the lines. An updater that finds many of them writes the merged record in their place.
+    """
+
+    def _hashes(self, tenant: str) -> str:
+        """Return what the keys of all the tenant's session hashes begin with."""
+        return f"{self._prefix}:{quote(tenant, safe='') if tenant else ''}:{self._entity}s:"
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        with _translated:
+            value = await self._scripts.get_in_session(
+                keys=(self._key(tenant, id),), args=(self._hashes(tenant), id)
+            )
+        return None if value is None else _from_value(value)
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        text = encode(record)
+        check_size(len(text), self._max_bytes)
+        with _translated:
+            await self._scripts.set_in_session(
+                keys=(self._key(tenant, id),), args=(self._hashes(tenant), id, record["sessionId"], text)
+            )
+
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Append `updates` and return the record; None if there is none."""
+        text = encode(updates)
+        check_size(len(text), self._max_bytes)
+        key, hashes = self._key(tenant, id), self._hashes(tenant)
+        with _translated:
+            value = await self._scripts.update_in_session(
+                keys=(key,), args=(hashes, id, updates.get("sessionId", ""), text)
+            )
+        if value is None:
+            return None
+        seq, text, *lines = value.split(b"\n")
+        if len(lines) < _MAX_UPDATES and sum(map(len, lines)) < _MAX_UPDATE_BYTES:
+            return decode_merged(text, *lines)
+        text, record = merge(text, *lines)
+        digest = sha1(value, usedforsecurity=False).hexdigest()
+        with _translated:
+            await self._scripts.compact(keys=(key,), args=(hashes, id, digest, seq + b"\n" + text))
+        return record
+
+    async def list_session(self, tenant: str, session_id: str) -> list[Record]:
+        """Return a session's records in order of first insertion, in one round trip."""
+        with _translated:
+            values: list[Any] = await self._client.hvals(self._hashes(tenant) + session_id)
+        split = [value.split(b"\n", 1) for value in values]
+        records = [(int(seq), text[0]) for seq, *text in split if text]  # the counter has no second line
+        records.sort()
+        return [decode_merged(*text.split(b"\n")) for _, text in records]
+
+
+def _from_value(value: bytes) -> Record:
+    _, text, *lines = value.split(b"\n")
+    return decode_merged(text, *lines)

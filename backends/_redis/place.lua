@@ -1,0 +1,20 @@
+-- Shared by the scripts of records that belong to a session; it is put in front of each.
+-- The pointer key holds 'seq session'. The session's hash holds id -> 'seq\ntext\nupdates\nupdates...', and
+-- the last seq that it gave under \255, which no id can equal.
+
+local function locate(pointer)
+  local place = redis.call('GET', pointer)
+  if place then return string.match(place, '^(%d+) (.*)$') end
+end
+
+-- Takes the record out of `from`, if it is in one, and gives it the last place in `to`.
+local function move(pointer, hashes, id, from, to)
+  if from then
+    redis.call('HDEL', hashes .. from, id)
+    if redis.call('HLEN', hashes .. from) == 1 then redis.call('DEL', hashes .. from) end
+  end
+  local seq = redis.call('HINCRBY', hashes .. to, '\255', 1)
+  redis.call('SET', pointer, seq .. ' ' .. to)
+  return seq
+end
+

@@ -1,0 +1,154 @@
+"""The file under `local:`: opening it safely beside other processes, and SQLite's errors as ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from storescope import BackendError, RecordTooLargeError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_VERSION = 1
+_SCHEMA = (
+    # seq orders a session's records; the two are empty for records that belong to no session.
+    """
+    CREATE TABLE records(
+        tenant TEXT NOT NULL, entity TEXT NOT NULL, id TEXT NOT NULL, session TEXT, seq INTEGER NOT NULL,
+        body BLOB NOT NULL, PRIMARY KEY (tenant, entity, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_RETRYABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
+_PAUSE = 0.01  # seconds between two tries
+
+
+def open_file(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+    """Open the database, and make it if it is not there.
+
+    Args:
+        path: The file. Its folder is made too, readable by this user alone.
+        busy_timeout: The longest wait for another process, in seconds.
+
+    Raises:
+        BackendError: If it cannot be opened, or is not ours. Nothing was changed.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendError(
+            f"the folder of a local: backend cannot be made or used ({error.strerror})",
+            driver_error=type(error).__name__,
+        ) from None
+    with translated("open"):
+        connection = _connect(path, busy_timeout)
+        try:
+            _prepare(connection, busy_timeout)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+    """Open a second connection, which only reads, to a database that `open_file` has prepared."""
+    with translated("open"):
+        connection = _connect(path, busy_timeout)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    # Opened on one thread and used on another, but never on two at once.
+    return sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(connection: sqlite3.Connection, busy_timeout: float) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    _check_version(connection)  # before the switch to WAL would change a file that is not ours
+    _switch_to_wal(connection, busy_timeout)
+    with transaction(connection):
+        if _check_version(connection) == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+
+
+def _check_version(connection: sqlite3.Connection) -> int:
+    version: int
+    tables: int
+    # One statement, so that no other process can make the tables between the two answers.
+    with closing(
+        connection.execute("SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
+    ) as rows:
+        version, tables = rows.fetchone()
+    if version > _VERSION:
+        raise BackendError("this local: folder was written by a newer storescope; install that one")
+    if version == 0 and tables:
+        raise BackendError("the file storage.db in this local: folder is another program's database")
+    return version
+
+
+def _switch_to_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
+    """Switch to the write-ahead log; this one statement does not wait for other processes by itself."""
+    give_up = time.monotonic() + busy_timeout
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_retryable(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            break
+    if mode != "wal":
+        raise BackendError("this local: folder's file system has no shared memory, which SQLite's WAL needs")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
+    """Hold the write lock for a block, from its first statement on; commit at the end, or undo all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated(doing: str) -> Generator[None, None, None]:
+    """Turn SQLite's errors into ours. Their texts are left behind; their names say enough."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (sqlite3.DataError, OverflowError) as error:
+        if isinstance(error, OverflowError) or error.sqlite_errorname == "SQLITE_TOOBIG":
+            raise RecordTooLargeError("the record is larger than SQLite can hold") from None
+        raise _backend_error(doing, error) from None
+    except sqlite3.Error as error:
+        raise _backend_error(doing, error) from None
+
+
+def _backend_error(doing: str, error: sqlite3.Error) -> BackendError:
+    code = _code(error)
+    driver_error = f"sqlite3.{type(error).__name__}" + (f":{code}" if code else "")
+    return BackendError(
+        f"SQLite could not {doing} ({driver_error})", driver_error=driver_error, retryable=_is_retryable(error)
+    )
+
+
+def _code(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
+
+
+def _is_retryable(error: sqlite3.Error) -> bool:
+    return _code(error).startswith(_RETRYABLE)

@@ -1,0 +1,77 @@
+"""What a backend has to be: one table per entity. The rest is the same for all, and lies in `_backend.py`.
+
+A table takes and gives records as dicts; it turns them into what it stores with `_codec.py`, in the one
+place where it stores them. Ids and tenants arrive checked. `tenant` is the empty string where tenants share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from storescope.backends._codec import Record
+
+
+class Table(Protocol):
+    """Records by id."""
+
+    async def get(self, tenant: str, id: str) -> Record | None:
+        """Return the record, or None."""
+        ...
+
+    async def set(self, tenant: str, id: str, record: Record) -> None:
+        """Insert the record, or replace it whole."""
+        ...
+
+
+class UpdatableTable(Table, Protocol):
+    """Records that take updates."""
+
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Merge `updates` in, atomically, and return the record right after it; None if there is none."""
+        ...
+
+
+class ListedTable(Table, Protocol):
+    """Records that belong to the session that they name in `sessionId`."""
+
+    async def list_session(self, tenant: str, session_id: str) -> list[Record]:
+        """Return a session's records in order of first insertion, in a constant number of round trips."""
+        ...
+
+
+class MessageTable(UpdatableTable, ListedTable, Protocol):
+    """Records that do both."""
+
+
+class Engine(Protocol):
+    """The tables of one store, and what holds them open."""
+
+    @property
+    def session(self) -> UpdatableTable:
+        """The sessions."""
+        ...
+
+    @property
+    def message(self) -> MessageTable:
+        """The messages."""
+        ...
+
+    @property
+    def part(self) -> ListedTable:
+        """The parts."""
+        ...
+
+    @property
+    def sandbox(self) -> UpdatableTable:
+        """The sandboxes."""
+        ...
+
+    @property
+    def setup(self) -> Table:
+        """The setups."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what is held open."""
+        ...

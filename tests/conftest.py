@@ -1,0 +1,45 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisServer, None, None]:
+    """One Redis server for the whole session. Tests must leave it running: use `redis_url`."""
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_url(shared_redis_server: RedisServer) -> str:
+    """The URL of the session's server, with a prefix that no other test has."""
+    return f"{shared_redis_server.url}?prefix=test-{uuid4().hex}"
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Generator[RedisServer, None, None]:
+    """A Redis server of the test's own, which it may kill and start again."""
+    server = RedisServer(tmp_path).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["local", "memory", "redis"])
+def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, of each kind in turn."""
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis_url")
+        return url
+    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
