@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import REGISTRY
 
@@ -13,14 +13,21 @@ from storescope.middleware._trace_ids import trace_ids
 from storescope.outcome import OUTCOMES, failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry, Counter
 
     from storescope.call import BackendInfo, Call, Middleware, ResidencyDecision, Step
     from storescope.contract import Operation
     from storescope.middleware._instruments import Instruments
 
+_Ended: TypeAlias = "tuple[Callable[..., None], Callable[..., None]]"
+
 # A flood of odd error classes must not become a flood of series.
 _MOST_ERROR_TYPES = 50
+
+# Decisions are kept by identity; past this many they are forgotten together.
+_MOST_REMEMBERED = 4_096
 
 
 class Metrics:
@@ -49,37 +56,38 @@ class Metrics:
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that measures the next one."""
-        begun = self._instruments.in_flight.labels(operation.name, *_labels(backend))
+        in_flight = self._instruments.in_flight.labels(operation.name, *_labels(backend))
+        begin, end = in_flight.inc, in_flight.dec
         own = _Series(self._instruments, operation, backend)
         members = {member: _Series(self._instruments, operation, member) for member in backend.members}
         decisions = self._decisions
 
-        def series_of(call: Call) -> _Series:
+        def record(call: Call, result: Any, error: BaseException | None) -> None:
             chosen = call.backend
-            if chosen is None:
-                return own
-            if chosen not in members:
-                members[chosen] = _Series(self._instruments, operation, chosen)
-            return members[chosen]
+            try:
+                if chosen is None:
+                    series = own
+                else:
+                    series = members.get(chosen) or _Series(self._instruments, operation, chosen)
+                if error is None:
+                    series.succeeded(call, result)
+                else:
+                    series.failed(call, error)
+                if call.decision is not None:
+                    decisions.count(call.decision)
+            except Exception as fault:
+                telemetry_failed("metrics", fault)
 
         async def step(call: Call) -> Any:
-            begun.inc()
+            begin()
             try:
                 result = await next_step(call)
             except BaseException as error:
-                begun.dec()
-                try:
-                    series_of(call).failed(call, error)
-                    decisions.count(call.decision)
-                except Exception as fault:
-                    telemetry_failed("metrics", fault)
+                end()
+                record(call, None, error)
                 raise
-            begun.dec()
-            try:
-                series_of(call).succeeded(call, result)
-                decisions.count(call.decision)
-            except Exception as fault:
-                telemetry_failed("metrics", fault)
+            end()
+            record(call, result, None)
             return result
 
         return step
@@ -110,10 +118,10 @@ class _Series:
         labels = (operation.name, *_labels(backend))
         # Only an update can miss its record.
         outcomes = [name for name in OUTCOMES if name != "not_found" or operation.verb == "update"]
-        self._ended = {
+        self._ended: dict[str, _Ended] = {
             outcome: (
-                instruments.operations.labels(*labels, outcome),
-                instruments.duration.labels(*labels, outcome),
+                instruments.operations.labels(*labels, outcome).inc,
+                instruments.duration.labels(*labels, outcome).observe,
             )
             for outcome in outcomes
         }
@@ -125,25 +133,26 @@ class _Series:
 
     def succeeded(self, call: Call, result: Any) -> None:
         """Count a call that returned."""
-        self._end(call, *self._ok)
+        self._end(call, self._ok)
         if self._listed is not None:
             self._listed.observe(len(result))
 
     def failed(self, call: Call, error: BaseException) -> None:
         """Count a call that raised."""
         failure = failure_of(call, error)
-        self._end(call, *self._ended.get(failure.outcome, self._ended["error"]))
+        self._end(call, self._ended[failure.outcome])
         if failure.outcome != "cancelled":
             self._error_child(failure.error_type).inc()
 
-    def _end(self, call: Call, ended: Any, duration: Any) -> None:
-        ended.inc()
+    def _end(self, call: Call, ended: _Ended) -> None:
         seconds = (perf_counter_ns() - call.opened_ns) / 1e9
+        count, observe = ended
+        count()
         ids = trace_ids(call)
         if ids is not None and ids.sampled:
-            duration.observe(seconds, {"trace_id": ids.trace_id, "span_id": ids.span_id})
+            observe(seconds, {"trace_id": ids.trace_id, "span_id": ids.span_id})
         else:
-            duration.observe(seconds)
+            observe(seconds)
 
     def _error_child(self, error_type: str) -> Counter:
         child = self._error_types.get(error_type)
@@ -155,23 +164,22 @@ class _Series:
 
 
 class _Decisions:
-    """Counts residency decisions; one child for each kind that was seen."""
+    """Counts residency decisions. The guard remembers its decisions, so each has its child at hand."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
-        self._children: dict[tuple[str, str, str | None, str | None], Counter] = {}
+        self._counts: dict[ResidencyDecision, Callable[[], None]] = {}
 
-    def count(self, decision: ResidencyDecision | None) -> None:
-        if decision is None:
-            return
-        key = (decision.effect, decision.code, decision.rule, decision.backend_region)
-        child = self._children.get(key)
-        if child is None:
+    def count(self, decision: ResidencyDecision) -> None:
+        count = self._counts.get(decision)
+        if count is None:
             child = self._counter.labels(
                 decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
             )
-            self._children[key] = child
-        child.inc()
+            if len(self._counts) >= _MOST_REMEMBERED:
+                self._counts.clear()
+            count = self._counts[decision] = child.inc
+        count()
 
 
 def _labels(backend: BackendInfo) -> tuple[str, str]:

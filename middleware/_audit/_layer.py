@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal
 
 from storescope.errors import AuditError, WrapError
@@ -12,10 +11,12 @@ from storescope.middleware._trace_ids import trace_ids
 from storescope.outcome import failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
     from storescope.middleware._audit._log import AuditLog
-    from storescope.outcome import Failure
+    from storescope.middleware._audit._record import Subject
 
 OnFailure = Literal["refuse", "refuse_writes", "allow"]
 
@@ -37,13 +38,10 @@ class Audit:
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""
-        records = _Recorder(self.log, CallRecords(operation, backend, self.log.remembered))
+        records = CallRecords(operation, backend, self.log.circumstances)
         refuse = self._on_failure == "refuse" or (self._on_failure == "refuse_writes" and operation.writes)
-        return (
-            _write_step(next_step, records, refuse=refuse)
-            if operation.writes
-            else _read_step(next_step, records, refuse=refuse)
-        )
+        make = _write_step if operation.writes else _read_step
+        return make(next_step, records, self.log, refuse=refuse)
 
 
 def audit(log: AuditLog, *, on_failure: OnFailure = "refuse_writes") -> Audit:
@@ -67,67 +65,48 @@ def audit(log: AuditLog, *, on_failure: OnFailure = "refuse_writes") -> Audit:
     return Audit(log, on_failure)
 
 
-class _Recorder:
-    """Writes the records of one operation."""
+def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: bool) -> Step:
+    finish = _finisher(records, log)
 
-    def __init__(self, log: AuditLog, records: CallRecords) -> None:
-        self._log = log
-        self._records = records
-        self._each = log.durability == "each"
-
-    def subject(self, call: Call) -> tuple[str, str]:
-        """Return the text that a call's records share."""
-        return self._records.subject(call, self._log.hasher)
-
-    async def intent(self, call: Call, subject: tuple[str, str]) -> None:
-        """Record that a write is about to be made, and wait for the disk unless it will be refused anyway."""
-        position = self._log.append("intent", self._records.intent(call, subject, trace_ids(call)))
-        decision = call.decision
-        if call.refusal is None and (decision is None or decision.allowed):
-            await self._log.wait(position)
-
-    async def outcome(self, call: Call, subject: tuple[str, str], failure: Failure | None) -> None:
-        """Record how a call ended."""
-        duration_us = (perf_counter_ns() - call.opened_ns) // 1000
-        text = self._records.outcome(call, subject, trace_ids(call), failure, duration_us)
-        position = self._log.append("outcome", text)
-        if self._each:
-            await self._log.wait(position)
-
-
-def _write_step(next_step: Step, records: _Recorder, *, refuse: bool) -> Step:
     async def step(call: Call) -> Any:
-        subject = records.subject(call)
+        subject = records.subject(call, log.hasher)
         try:
-            await records.intent(call, subject)
+            position = log.append("intent", records.intent(call, subject, trace_ids(call)))
+            if _will_be_made(call):
+                await log.wait(position)
         except AuditError as error:
             if refuse:
-                await _try_outcome(records, call, subject, error)
+                await finish(call, subject, error)
                 raise
         except BaseException as error:  # cancelled while it waited for the disk
-            await _try_outcome(records, call, subject, error)
+            await finish(call, subject, error)
             raise
         try:
             result = await next_step(call)
         except BaseException as error:
-            await _try_outcome(records, call, subject, error)
+            await finish(call, subject, error)
             raise
-        await _try_outcome(records, call, subject, None)
+        await finish(call, subject, None)
         return result
 
     return step
 
 
-def _read_step(next_step: Step, records: _Recorder, *, refuse: bool) -> Step:
+def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: bool) -> Step:
+    finish = _finisher(records, log)
+    each = log.durability == "each"
+
     async def step(call: Call) -> Any:
-        subject = records.subject(call)
         try:
             result = await next_step(call)
         except BaseException as error:
-            await _try_outcome(records, call, subject, error)
+            await finish(call, records.subject(call, log.hasher), error)
             raise
         try:
-            await records.outcome(call, subject, None)
+            subject = records.subject(call, log.hasher)
+            position = log.append("outcome", records.outcome(call, subject, trace_ids(call), None))
+            if each:
+                await log.wait(position)
         except AuditError:
             if refuse:
                 raise
@@ -136,11 +115,24 @@ def _read_step(next_step: Step, records: _Recorder, *, refuse: bool) -> Step:
     return step
 
 
-async def _try_outcome(
-    records: _Recorder, call: Call, subject: tuple[str, str], error: BaseException | None
-) -> None:
-    """Record an outcome that can no longer change what the caller gets; the log counts it if that fails."""
-    try:
-        await records.outcome(call, subject, None if error is None else failure_of(call, error))
-    except AuditError as fault:
-        telemetry_failed("audit", fault)
+def _finisher(
+    records: CallRecords, log: AuditLog
+) -> Callable[[Call, Subject, BaseException | None], Awaitable[None]]:
+    """Return what records an outcome that can no longer change what the caller gets."""
+    each = log.durability == "each"
+
+    async def finish(call: Call, subject: Subject, error: BaseException | None) -> None:
+        failure = None if error is None else failure_of(call, error)
+        try:
+            position = log.append("outcome", records.outcome(call, subject, trace_ids(call), failure))
+            if each:
+                await log.wait(position)
+        except AuditError as fault:  # the log has counted it
+            telemetry_failed("audit", fault)
+
+    return finish
+
+
+def _will_be_made(call: Call) -> bool:
+    """Return whether the write will reach the backend; what is refused or denied need not wait for the disk."""
+    return call.refusal is None and (call.decision is None or call.decision.allowed)

@@ -8,11 +8,12 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
+from weakref import WeakSet
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._ids import NO_IDS, ClearIds, IdHasher
 from storescope.middleware._audit._keys import fingerprint, generate, load_or_make_id_key, load_public
-from storescope.middleware._audit._record import Remembered, own_record
+from storescope.middleware._audit._record import Circumstances, own_record
 from storescope.middleware._audit._stats import AuditStats
 from storescope.middleware._audit._stream import Head, Stream
 from storescope.middleware._audit._sync import Syncer
@@ -53,7 +54,7 @@ class AuditLog:
         self.durability = durability
         self.region = region
         self.stats = AuditStats()
-        self.remembered = Remembered()
+        self.circumstances = Circumstances()
         self._hasher: IdHasher | None = None
         self._auditor = auditor
         self._timeout = timeout
@@ -66,7 +67,8 @@ class AuditLog:
         self._unlogged = 0
         self._reopen_at = 0.0
         self._closed = False
-        self._pid = os.getpid()
+        self._forked = False
+        _open_logs.add(self)
 
     @classmethod
     def open(  # noqa: PLR0913 (keywords, each with a default)
@@ -143,7 +145,7 @@ class AuditLog:
             AuditError: If it could not be written. It is counted, and a `gap` record will say so.
         """
         with self._lock:
-            stream = self._ready()
+            stream = self._stream or self._ready()
             try:
                 if self._unlogged:
                     stream.write(own_record("gap", {"unlogged": self._unlogged}))
@@ -207,7 +209,7 @@ class AuditLog:
             stream, self._stream = self._stream, None
             if self._syncer is not None:
                 self._syncer.stop(self._timeout)
-            if stream is None or self._pid != os.getpid():
+            if stream is None:
                 return
             try:
                 stream.close()
@@ -237,15 +239,20 @@ class AuditLog:
         """Return the stream to write to, opening one if the last attempt failed and it is time to try again."""
         if self._closed:
             raise self._failed("closed", "it is closed")
-        if self._pid != os.getpid():
+        if self._forked:
             raise self._failed("closed", "it was opened before a fork; open one in each process")
-        if self._stream is None:
-            if time.monotonic() < self._reopen_at:
-                raise self._failed("open", "its folder cannot be used")
+        if time.monotonic() >= self._reopen_at:
             self._start()
         if self._stream is None:
             raise self._failed("open", "its folder cannot be used")
         return self._stream
+
+    def _after_fork(self) -> None:
+        """Leave the stream to the parent: two writers in one chain would break it."""
+        self._lock = threading.Lock()
+        self._stream = None
+        self._syncer = None
+        self._forked = True
 
     def _failed(self, reason: str, why: str | None) -> AuditError:
         self._unlogged += 1
@@ -287,6 +294,17 @@ class AuditLog:
                 self._on_head(head)
             except Exception as error:  # the receiver's own fault must not stop the log
                 logger().error("storescope.audit.on_head_failed", error_type=type(error).__qualname__)
+
+
+_open_logs: WeakSet[AuditLog] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for log in _open_logs:
+        log._after_fork()  # noqa: SLF001 (the same module)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _own_auditor(folder: Path) -> PublicKey:

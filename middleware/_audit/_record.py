@@ -7,12 +7,14 @@ over the previous MAC and all bytes of the line before that.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope.middleware._audit._json import to_json
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, ResidencyDecision, TraceIds
+    from storescope.context import CallContext
     from storescope.contract import Operation
     from storescope.middleware._audit._ids import IdHasher
     from storescope.outcome import Failure
@@ -61,91 +63,96 @@ class Clock:
         return f"{self._text}.{nanos // 1000:06d}Z"
 
 
-class Remembered:
-    """The JSON of contexts and decisions, which recur; forgotten together when they grow too many."""
+class Circumstances:
+    """The JSON of who calls, and of what was decided: both recur, so both are made once.
+
+    They are forgotten together when there are too many.
+    """
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[str | None, str | None, str | None], str] = {}
-        self._decisions: dict[tuple[str | None, ...], str] = {}
+        self._made: dict[tuple[Any, ...], tuple[str, str]] = {}
 
-    def context(self, call: Call) -> str:
+    def of(self, call: Call) -> tuple[str, str]:
+        """Return the caller's fields and the decision's fields of a call's records."""
         context, decision = call.context, call.decision
-        region = context.region or (None if decision is None else decision.caller_region)
-        key = (context.actor, context.tenant, region)
-        text = self._contexts.get(key)
-        if text is None:
-            actor, tenant, caller = map(to_json, key)
-            text = f'"actor":{actor},"tenant":{tenant},"caller_region":{caller},'
-            _remember(self._contexts, key, text)
-        return text
-
-    def decision(self, decision: ResidencyDecision | None) -> str:
-        if decision is None:
-            return _NO_DECISION
-        key = (decision.effect, decision.code, decision.rule, decision.exception, decision.policy)
-        text = self._decisions.get(key)
-        if text is None:
-            fields = {
-                "decision": decision.effect,
-                "code": decision.code,
-                "rule": decision.rule,
-                "exception": decision.exception,
-                "policy": decision.policy,
-            }
-            text = to_json(fields)[1:-1] + ","
-            _remember(self._decisions, key, text)
-        return text
+        key = (context.actor, context.tenant, context.region, decision)
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) >= _MOST_REMEMBERED:
+                self._made.clear()
+            made = self._made[key] = (_caller(context, decision), _decided(decision))
+        return made
 
 
-def _remember(memory: dict[Any, str], key: Any, text: str) -> None:
-    if len(memory) >= _MOST_REMEMBERED:
-        memory.clear()
-    memory[key] = text
+def _caller(context: CallContext, decision: ResidencyDecision | None) -> str:
+    region = context.region or (None if decision is None else decision.caller_region)
+    return _fields({"actor": context.actor, "tenant": context.tenant, "caller_region": region})
+
+
+def _decided(decision: ResidencyDecision | None) -> str:
+    if decision is None:
+        return _NO_DECISION
+    return _fields(
+        {
+            "decision": decision.effect,
+            "code": decision.code,
+            "rule": decision.rule,
+            "exception": decision.exception,
+            "policy": decision.policy,
+        }
+    )
+
+
+def _fields(fields: dict[str, str | None]) -> str:
+    return to_json(fields)[1:-1] + ","
+
+
+class Subject(NamedTuple):
+    """What the records of one call share."""
+
+    who: str
+    what: str
+    why: str
 
 
 class CallRecords:
     """Makes the records of one operation on one backend."""
 
-    def __init__(self, operation: Operation, backend: BackendInfo, remembered: Remembered) -> None:
+    def __init__(self, operation: Operation, backend: BackendInfo, circumstances: Circumstances) -> None:
         self._operation = f'"operation":"{operation.name}",'
         self._own = _backend(backend)
         self._members = {member: _backend(member) for member in backend.members}
-        self._remembered = remembered
+        self._circumstances = circumstances.of
 
-    def subject(self, call: Call, hasher: IdHasher) -> tuple[str, str]:
-        """Return what intent and outcome share: who calls what, and which record it is about."""
+    def subject(self, call: Call, hasher: IdHasher) -> Subject:
+        """Return what intent and outcome share."""
         call_id = call.call_id
         if not (call_id.isascii() and call_id.isalnum()):  # an envelope may carry anything
             call_id = to_json(call_id)[1:-1]
-        who = f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{self._remembered.context(call)}'
+        caller, decided = self._circumstances(call)
         record, session = hasher.of(call.record_id, call.session_id)
-        return who, f'"record":{record},"session":{session},'
-
-    def intent(self, call: Call, subject: tuple[str, str], ids: TraceIds | None) -> str:
-        """Return the record of a write that is about to be made."""
-        who, what = subject
-        return (
-            f'"phase":"intent",{who}{self._backend(call)}{what}{_NO_OUTCOME}'
-            f"{self._remembered.decision(call.decision)}{_trace(ids)}"
+        return Subject(
+            f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{caller}',
+            f'"record":{record},"session":{session},',
+            decided,
         )
 
-    def outcome(
-        self,
-        call: Call,
-        subject: tuple[str, str],
-        ids: TraceIds | None,
-        failure: Failure | None,
-        duration_us: int,
-    ) -> str:
-        """Return the record of how a call ended."""
-        who, what = subject
+    def intent(self, call: Call, subject: Subject, ids: TraceIds | None) -> str:
+        """Return the record of a write that is about to be made."""
+        who, what, why = subject
+        return f'"phase":"intent",{who}{self._backend(call)}{what}{_NO_OUTCOME}{why}{_trace(ids)}'
+
+    def outcome(self, call: Call, subject: Subject, ids: TraceIds | None, failure: Failure | None) -> str:
+        """Return the record of how a call ended, now."""
+        who, what, why = subject
         if failure is None:
             ended = '"outcome":"ok","error_type":null'
         else:
             ended = f'"outcome":"{failure.outcome}","error_type":{to_json(failure.error_type)}'
+        duration_us = (perf_counter_ns() - call.opened_ns) // 1000
         return (
             f'"phase":"outcome",{who}{self._backend(call)}{what}{ended},"duration_us":{duration_us},'
-            f"{self._remembered.decision(call.decision)}{_trace(ids)}"
+            f"{why}{_trace(ids)}"
         )
 
     def _backend(self, call: Call) -> str:

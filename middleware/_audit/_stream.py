@@ -88,7 +88,14 @@ class Stream:
         body = f'{{"seq":{seq},"stream":"{self.id}","ts":"{self._clock.stamp()}",{text}'.encode("ascii")
         mac = self._hmac.digest(self._mac + body)
         line = b'%b,"mac":"%b"}\n' % (body, mac.hex().encode("ascii"))
-        self._append(line)
+        written = 0
+        try:
+            written = os.write(self._file, line)
+        finally:
+            if written != len(line):
+                self._take_back()
+        if written != len(line):  # what a disk that is nearly full does
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._seq, self._mac = seq, mac
         self.size += len(line)
 
@@ -120,16 +127,6 @@ class Stream:
     def abandon(self) -> None:
         """Close the file without a seal."""
         os.close(self._file)
-
-    def _append(self, line: bytes) -> None:
-        written = 0
-        try:
-            written = os.write(self._file, line)
-        finally:
-            if written != len(line):
-                self._take_back()
-        if written != len(line):  # what a disk that is nearly full does
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _take_back(self) -> None:
         """Cut off what was written of a line that could not be written whole."""

@@ -20,9 +20,9 @@ class Fact:
     confidence: str = "declared"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """One answer of the region guard.
+    """One answer of the region guard. The guard remembers its answers, and other layers key on them by identity.
 
     Attributes:
         allowed: Whether the call may go on.
