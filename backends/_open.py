@@ -67,7 +67,7 @@ def open_backend(
         name: Your own name for it, as the `backend` label of metrics and audit records.
         **options: The store's own. `local:` takes `busy_timeout` (5 seconds), the longest wait for another
             process that writes. Redis takes `prefix` (`storescope`) for its keys, `connect_timeout` (2
-            seconds), `timeout` (5 seconds for each command), `max_connections` (50), and for TLS
+            seconds), `timeout` (5 seconds for each command), `max_connections` (20), and for TLS
             `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` (paths).
 
     Returns:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
-from storescope.backends._redis._scripts import Scripts
-from storescope.backends._redis._tables import Connected, HashTable, SessionTable, TextTable
+from storescope.backends._redis._server import Server
+from storescope.backends._redis._tables import HashTable, SessionTable, TextTable
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
@@ -18,13 +18,13 @@ class RedisEngine:
 
     Options: ClassVar = RedisOptions
 
-    def __init__(self, connected: Connected, address: Address) -> None:
-        self._client = connected.client
-        self.session = HashTable(connected, "session")
-        self.message = SessionTable(connected, "message")
-        self.part = SessionTable(connected, "part")
-        self.sandbox = HashTable(connected, "sandbox")
-        self.setup = TextTable(connected, "setup")
+    def __init__(self, server: Server, address: Address) -> None:
+        self._client = server.client
+        self.session = HashTable(server, "session")
+        self.message = SessionTable(server, "message")
+        self.part = SessionTable(server, "part")
+        self.sandbox = HashTable(server, "sandbox")
+        self.setup = TextTable(server, "setup")
         self.info = BackendInfo(
             system="redis", address=address.host, namespace=str(address.database), keeps_labels=True
         )
@@ -38,7 +38,7 @@ class RedisEngine:
         """
         address = read_address(target)
         client, max_bytes = await connect(target, address, options)
-        return cls(Connected(client, Scripts(client), options.prefix, max_bytes), address)
+        return cls(Server(client, options, max_bytes=max_bytes), address)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -30,7 +31,7 @@ class RedisOptions:
     Attributes:
         prefix: What every key begins with: letters, digits and `_ . / -`, at most 64.
         connect_timeout: The longest wait for a connection, in seconds.
-        timeout: The longest wait for a reply, in seconds, and for a free connection.
+        timeout: The longest wait for a free connection and a reply together, in seconds.
         max_connections: How many connections are open at most.
         ssl_ca_certs: The path of the certificates to trust, instead of the system's.
         ssl_certfile: The path of the client's certificate.
@@ -40,7 +41,7 @@ class RedisOptions:
     prefix: str = "storescope"
     connect_timeout: float = 2.0
     timeout: float = 5.0
-    max_connections: int = 50
+    max_connections: int = 20
     ssl_ca_certs: str = ""
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
@@ -97,8 +98,9 @@ async def connect(target: Target, address: Address, options: RedisOptions) -> tu
         raise BackendError("the option prefix must be 1 to 64 letters, digits and '_', '.', '/', '-'")
     client = _make_client(target, address, options)
     try:
-        await _check_server(client)
-        return client, await _find_limit(client) - _HEADROOM
+        async with asyncio.timeout(options.timeout):
+            await _check_server(client)
+            return client, await _find_limit(client) - _HEADROOM
     except redis_errors.RedisError as error:
         await client.aclose()
         raise _explain(error, address) from None
@@ -119,17 +121,15 @@ def _make_client(target: Target, address: Address, options: RedisOptions) -> Red
     if target.scheme == "rediss":
         given = {name: getattr(options, name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
         tls = {name: path for name, path in given.items() if path}
-    pool = BlockingConnectionPool(
+    pool = ConnectionPool(
         connection_class=SSLConnection if target.scheme == "rediss" else Connection,
-        max_connections=options.max_connections,
-        timeout=options.timeout,  # the longest wait for a free connection
         host=address.host,
         port=address.port,
         db=address.database,
         username=address.username,
         password=address.password,
         socket_connect_timeout=options.connect_timeout,
-        socket_timeout=options.timeout,
+        socket_timeout=None,  # `Server.call` holds the time, and the number of connections
         socket_keepalive=True,
         protocol=2,
         # A second try by the driver could apply an update after a later one of somebody else.

@@ -20,23 +20,6 @@ _RETRYABLE = (
 _NEVER = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 
 
-class translated:  # noqa: N801 (used like a function); a class, because it stands around every call
-    """Turn the errors of a block into ours."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, redis_errors.RedisError):
-            raise backend_error("a command failed", error) from None
-        if isinstance(error, OSError):
-            raise BackendError(
-                "redis: the connection failed", driver_error=type(error).__name__, retryable=True
-            ) from None
-
-
 def backend_error(what: str, error: redis_errors.RedisError) -> BackendError:
     """Return the error to raise `from None`."""
     name = driver_error(error)

@@ -12,10 +12,12 @@ The tenant is percent-encoded and the prefix has no colon, so that no id or tena
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from storescope import BackendError
 from storescope.backends._codec import (
     decode,
     decode_merged,
@@ -24,15 +26,13 @@ from storescope.backends._codec import (
     encode_name,
     merge,
 )
-from storescope.backends._redis._errors import check_size, translated
+from storescope.backends._redis._errors import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from redis.asyncio import Redis
-
     from storescope.backends._codec import Record
-    from storescope.backends._redis._scripts import Scripts
+    from storescope.backends._redis._server import Server
 
 _SENTINEL = b"\xff"
 """The field that keeps an empty record's hash in being, and the counter of a session's hash."""
@@ -40,28 +40,14 @@ _SENTINEL = b"\xff"
 _MAX_UPDATES = 16
 _MAX_UPDATE_BYTES = 65_536
 
-_translated = translated()
-
-
-class Connected(NamedTuple):
-    """What every table needs.
-
-    Attributes:
-        client: The connection pool's client.
-        scripts: Its scripts.
-        prefix: What every key begins with.
-        max_bytes: The longest value that the server takes.
-    """
-
-    client: Redis
-    scripts: Scripts
-    prefix: str
-    max_bytes: int
-
 
 class _RedisTable:
-    def __init__(self, connected: Connected, entity: str) -> None:
-        self._client, self._scripts, self._prefix, self._max_bytes = connected
+    def __init__(self, server: Server, entity: str) -> None:
+        self._client = server.client
+        self._scripts = server.scripts
+        self._call = server.call
+        self._max_bytes = server.max_bytes
+        self._prefix = server.prefix
         self._entity = entity
 
     def _key(self, tenant: str, id_: str) -> str:
@@ -73,16 +59,14 @@ class TextTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        with _translated:
-            text: Any = await self._client.get(self._key(tenant, id))
+        text: Any = await self._call(self._client.get, self._key(tenant, id))
         return None if text is None else decode(text)
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         text = encode(record)
         check_size(len(text), self._max_bytes)
-        with _translated:
-            await self._client.set(self._key(tenant, id), text)
+        await self._call(self._client.set, self._key(tenant, id), text)
 
 
 class HashTable(_RedisTable):
@@ -90,21 +74,18 @@ class HashTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        with _translated:
-            fields: dict[Any, Any] = await self._client.hgetall(self._key(tenant, id))
+        fields: dict[Any, Any] = await self._call(self._client.hgetall, self._key(tenant, id))
         return _from_fields(fields.items()) if fields else None
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         fields = self._to_fields(record) or [_SENTINEL, b""]
-        with _translated:
-            await self._scripts.set_fields(keys=(self._key(tenant, id),), args=fields)
+        await self._call(self._scripts.set_fields, (self._key(tenant, id),), fields)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Write the fields of `updates` and return the record; None if there is none."""
         fields = self._to_fields(updates)
-        with _translated:
-            flat = await self._scripts.update_fields(keys=(self._key(tenant, id),), args=fields)
+        flat = await self._call(self._scripts.update_fields, (self._key(tenant, id),), fields)
         return None if flat is None else _from_fields(zip(flat[::2], flat[1::2], strict=True))
 
     def _to_fields(self, record: Record) -> list[bytes]:
@@ -133,30 +114,29 @@ class SessionTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        with _translated:
-            value = await self._scripts.get_in_session(
-                keys=(self._key(tenant, id),), args=(self._hashes(tenant), id)
-            )
+        value = await self._call(
+            self._scripts.get_in_session, (self._key(tenant, id),), (self._hashes(tenant), id)
+        )
         return None if value is None else _from_value(value)
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         text = encode(record)
         check_size(len(text), self._max_bytes)
-        with _translated:
-            await self._scripts.set_in_session(
-                keys=(self._key(tenant, id),), args=(self._hashes(tenant), id, record["sessionId"], text)
-            )
+        await self._call(
+            self._scripts.set_in_session,
+            (self._key(tenant, id),),
+            (self._hashes(tenant), id, record["sessionId"], text),
+        )
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Append `updates` and return the record; None if there is none."""
         text = encode(updates)
         check_size(len(text), self._max_bytes)
         key, hashes = self._key(tenant, id), self._hashes(tenant)
-        with _translated:
-            value = await self._scripts.update_in_session(
-                keys=(key,), args=(hashes, id, updates.get("sessionId", ""), text)
-            )
+        value = await self._call(
+            self._scripts.update_in_session, (key,), (hashes, id, updates.get("sessionId", ""), text)
+        )
         if value is None:
             return None
         seq, text, *lines = value.split(b"\n")
@@ -164,14 +144,13 @@ class SessionTable(_RedisTable):
             return decode_merged(text, *lines)
         text, record = merge(text, *lines)
         digest = sha1(value, usedforsecurity=False).hexdigest()
-        with _translated:
-            await self._scripts.compact(keys=(key,), args=(hashes, id, digest, seq + b"\n" + text))
+        with suppress(BackendError):  # the update is in; the next updater will try this again
+            await self._call(self._scripts.compact, (key,), (hashes, id, digest, seq + b"\n" + text))
         return record
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one round trip."""
-        with _translated:
-            values: list[Any] = await self._client.hvals(self._hashes(tenant) + session_id)
+        values: list[Any] = await self._call(self._client.hvals, self._hashes(tenant) + session_id)
         split = [value.split(b"\n", 1) for value in values]
         records = [(int(seq), text[0]) for seq, *text in split if text]  # the counter has no second line
         records.sort()
