@@ -63,16 +63,13 @@ class Metrics:
         decisions = self._decisions
 
         def record(call: Call, result: Any, error: BaseException | None) -> None:
-            chosen = call.backend
             try:
+                chosen = call.backend
                 if chosen is None:
                     series = own
                 else:
                     series = members.get(chosen) or _Series(self._instruments, operation, chosen)
-                if error is None:
-                    series.succeeded(call, result)
-                else:
-                    series.failed(call, error)
+                series.end(call, result, error)
                 if call.decision is not None:
                     decisions.count(call.decision)
             except Exception as fault:
@@ -131,26 +128,22 @@ class _Series:
         self._labels = labels
         self._error_types: dict[str, Counter] = {}
 
-    def succeeded(self, call: Call, result: Any) -> None:
-        """Count a call that returned."""
-        self._end(call, self._ok)
-        if self._listed is not None:
-            self._listed.observe(len(result))
-
-    def failed(self, call: Call, error: BaseException) -> None:
-        """Count a call that raised."""
-        failure = failure_of(call, error)
-        self._end(call, self._ended[failure.outcome])
-        if failure.outcome != "cancelled":
-            self._error_child(failure.error_type).inc()
-
-    def _end(self, call: Call, ended: _Ended) -> None:
-        seconds = (perf_counter_ns() - call.opened_ns) / 1e9
-        count, observe = ended
+    def end(self, call: Call, result: Any, error: BaseException | None) -> None:
+        """Count a call that returned, or raised."""
+        if error is None:
+            count, observe = self._ok
+            if self._listed is not None:
+                self._listed.observe(len(result))
+        else:
+            failure = failure_of(call, error)
+            count, observe = self._ended[failure.outcome]
+            if failure.outcome != "cancelled":
+                self._error_child(failure.error_type).inc()
         count()
-        ids = trace_ids(call)
-        if ids is not None and ids.sampled:
-            observe(seconds, {"trace_id": ids.trace_id, "span_id": ids.span_id})
+        seconds = (perf_counter_ns() - call.opened_ns) / 1e9
+        ids = call.trace or trace_ids(call)
+        if ids is not None and ids[2]:
+            observe(seconds, {"trace_id": ids[0], "span_id": ids[1]})
         else:
             observe(seconds)
 

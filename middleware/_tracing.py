@@ -138,27 +138,29 @@ class _Spans:
 
     def end_ok(self, span: Span, call: Call, result: Any) -> None:
         """End the span of a call that returned."""
+        if not span.is_recording():
+            return
         try:
-            if span.is_recording():
-                if self._lists:
-                    span.set_attribute("db.response.returned_rows", len(result))
-                self._describe(span, call)
-                span.set_attribute("agent_storage.outcome", "ok")
+            if self._lists:
+                span.set_attribute("db.response.returned_rows", len(result))
+            self._describe(span, call)
+            span.set_attribute("agent_storage.outcome", "ok")
         except Exception as error:
             telemetry_failed("tracing", error)
         _end(span)
 
     def end_failed(self, span: Span, call: Call, raised: BaseException) -> None:
         """End the span of a call that raised. The exception's text stays out: it may hold record content."""
+        if not span.is_recording():
+            return
         try:
-            if span.is_recording():
-                failure = failure_of(call, raised)
-                self._describe(span, call)
-                span.set_attribute("agent_storage.outcome", failure.outcome)
-                if failure.outcome != "cancelled":
-                    span.set_attribute("error.type", failure.error_type)
-                if failure.is_error:
-                    span.set_status(StatusCode.ERROR)
+            failure = failure_of(call, raised)
+            self._describe(span, call)
+            span.set_attribute("agent_storage.outcome", failure.outcome)
+            if failure.outcome != "cancelled":
+                span.set_attribute("error.type", failure.error_type)
+            if failure.is_error:
+                span.set_status(StatusCode.ERROR)
         except Exception as error:
             telemetry_failed("tracing", error)
         _end(span)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import getrandbits
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,12 +50,8 @@ UNKNOWN_BACKEND = BackendInfo(system="unknown")
 """Stands for a handler map of which `wrap` was told nothing."""
 
 
-class TraceIds(NamedTuple):
-    """The span that a call runs in, in the hex form that logs and exemplars use."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool
+TraceIds: TypeAlias = "tuple[str, str, bool]"
+"""The span that a call runs in, in the hex form that logs and exemplars use: trace id, span id, sampled."""
 
 
 class ResidencyDecision(Protocol):
@@ -108,18 +104,18 @@ class Call:
     Attributes:
         operation: Which of the fifteen.
         params: The handler's keyword arguments; the innermost step passes these on.
-        record_id: The id that the call names; None for a list, or if the id was refused.
-        session_id: The session it belongs to, when the call says so.
         context: For whom, by whom, from where.
         attempt: 1 for the first try.
+        opened_ns: `perf_counter_ns` when the call was made.
+        record_id: The id that the call names; None for a list, or if the id was refused.
+        session_id: The session it belongs to, when the call says so.
         refusal: Why the arguments are refused; the innermost step raises it, so that every layer sees it.
         decision: What the region guard decided, once it has.
         backend: The backend that a router chose; None means the one that was wrapped.
         span_context: The OpenTelemetry `SpanContext` of the call's span, once the tracing layer has made it.
         trace: Its ids, once somebody asked for them.
         deadline: The time-out in force, so that a layer inside it can tell it from a caller's cancellation.
-        failure: How the exception that passed was classified, and that exception.
-        opened_ns: `perf_counter_ns` when the call was made.
+        failure: The exception that passed, and how it was classified.
     """
 
     __slots__ = (

@@ -27,7 +27,7 @@ class Failure(NamedTuple):
     Attributes:
         outcome: One of `OUTCOMES`, not `ok`.
         error_type: The error's class, or a driver's class and code. Never any of its text.
-        is_error: Whether it counts against the error budget and marks the span.
+        is_error: Whether it marks the span as failed.
     """
 
     outcome: str

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from storescope.errors import AuditError, WrapError
 from storescope.middleware._audit._record import CallRecords
 from storescope.middleware._log import telemetry_failed
-from storescope.middleware._trace_ids import trace_ids
 from storescope.outcome import failure_of
 
 if TYPE_CHECKING:
@@ -69,9 +68,9 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
     finish = _finisher(records, log)
 
     async def step(call: Call) -> Any:
-        subject = records.subject(call, log.hasher)
+        subject = records.subject(call, log.hasher or log.hasher_now())
         try:
-            position = log.append("intent", records.intent(call, subject, trace_ids(call)))
+            position = log.append("intent", records.intent(call, subject))
             if _will_be_made(call):
                 await log.wait(position)
         except AuditError as error:
@@ -100,11 +99,11 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, log.hasher), error)
+            await finish(call, records.subject(call, log.hasher or log.hasher_now()), error)
             raise
         try:
-            subject = records.subject(call, log.hasher)
-            position = log.append("outcome", records.outcome(call, subject, trace_ids(call), None))
+            subject = records.subject(call, log.hasher or log.hasher_now())
+            position = log.append("outcome", records.outcome(call, subject, None))
             if each:
                 await log.wait(position)
         except AuditError:
@@ -123,8 +122,10 @@ def _finisher(
 
     async def finish(call: Call, subject: Subject, error: BaseException | None) -> None:
         failure = None if error is None else failure_of(call, error)
+        if call.backend is not None:  # a router chose it after the intent
+            subject = records.subject(call, log.hasher or log.hasher_now())
         try:
-            position = log.append("outcome", records.outcome(call, subject, trace_ids(call), failure))
+            position = log.append("outcome", records.outcome(call, subject, failure))
             if each:
                 await log.wait(position)
         except AuditError as fault:  # the log has counted it

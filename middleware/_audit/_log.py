@@ -37,6 +37,8 @@ class AuditLog:
         durability: `group`, `each` or `none`.
         region: Where it is kept, for policies that rule on telemetry.
         stats: What it counted.
+        hasher: What ids are written with; None until the folder could be opened once.
+        circumstances: The parts of records that recur.
     """
 
     def __init__(  # noqa: PLR0913 (AuditLog.open is what users call, by keyword)
@@ -55,7 +57,7 @@ class AuditLog:
         self.region = region
         self.stats = AuditStats()
         self.circumstances = Circumstances()
-        self._hasher: IdHasher | None = None
+        self.hasher: IdHasher | None = None
         self._auditor = auditor
         self._timeout = timeout
         self._clear_ids = clear_ids
@@ -122,14 +124,12 @@ class AuditLog:
         log._try_to_start()
         return log
 
-    @property
-    def hasher(self) -> IdHasher:
-        """What ids are written with; without a folder there is no key to hash them, and nothing is written."""
-        if self._hasher is None:
-            with self._lock:
-                if time.monotonic() >= self._reopen_at:
-                    self._start()
-        return self._hasher or NO_IDS
+    def hasher_now(self) -> IdHasher:
+        """Return what ids are written with, where opening failed: without a folder there is no key for them."""
+        with self._lock:
+            if self._stream is None and time.monotonic() >= self._reopen_at:
+                self._start()
+        return self.hasher or NO_IDS
 
     def append(self, phase: str, text: str) -> int:
         """Chain one record and hand it to the operating system.
@@ -268,7 +268,7 @@ class AuditLog:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             id_key = load_or_make_id_key(self.folder)
-            self._hasher = ClearIds(id_key) if self._clear_ids else IdHasher(id_key)
+            self.hasher = ClearIds(id_key) if self._clear_ids else IdHasher(id_key)
             self._stream = Stream(self.folder, self._auditor, id_key)
         except OSError as error:
             self._reopen_at = time.monotonic() + _REOPEN_SECONDS

@@ -6,14 +6,14 @@ over the previous MAC and all bytes of the line before that.
 
 from __future__ import annotations
 
-import time
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from time import gmtime, perf_counter_ns, strftime, time_ns
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from storescope.middleware._audit._json import to_json
+from storescope.middleware._trace_ids import trace_ids
 
 if TYPE_CHECKING:
-    from storescope.call import BackendInfo, Call, ResidencyDecision, TraceIds
+    from storescope.call import BackendInfo, Call, ResidencyDecision
     from storescope.context import CallContext
     from storescope.contract import Operation
     from storescope.middleware._audit._ids import IdHasher
@@ -31,6 +31,7 @@ FIELDS = ("seq", "stream", "ts", "phase", *CALL_FIELDS)
 
 MAC_TAIL_BYTES = len(',"mac":""}') + 64
 _MOST_REMEMBERED = 4_096
+_SECOND = 1_000_000_000  # in nanoseconds
 
 
 _NO_CALL = "".join(f'"{name}":null,' for name in CALL_FIELDS)[:-1]
@@ -48,19 +49,20 @@ def own_record(phase: str, fields: dict[str, Any]) -> str:
 class Clock:
     """Formats the time; the seconds' part is formatted once a second."""
 
-    __slots__ = ("_second", "_text")
+    __slots__ = ("_begin", "_end", "_text")
 
     def __init__(self) -> None:
-        self._second = -1
+        self._begin = self._end = 0
         self._text = ""
 
     def stamp(self) -> str:
         """Return now, in UTC, to the microsecond: `2026-11-22T23:36:48.123456Z`."""
-        second, nanos = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        return f"{self._text}.{nanos // 1000:06d}Z"
+        now = time_ns()
+        if not self._begin <= now < self._end:
+            second = now // _SECOND
+            self._begin, self._end = second * _SECOND, (second + 1) * _SECOND
+            self._text = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second))
+        return f"{self._text}{(now - self._begin) // 1000:06d}Z"
 
 
 class Circumstances:
@@ -107,12 +109,8 @@ def _fields(fields: dict[str, str | None]) -> str:
     return to_json(fields)[1:-1] + ","
 
 
-class Subject(NamedTuple):
-    """What the records of one call share."""
-
-    who: str
-    what: str
-    why: str
+Subject: TypeAlias = "tuple[str, str]"
+"""What the records of one call share: who calls what and which record it is about; what was decided."""
 
 
 class CallRecords:
@@ -125,44 +123,40 @@ class CallRecords:
         self._circumstances = circumstances.of
 
     def subject(self, call: Call, hasher: IdHasher) -> Subject:
-        """Return what intent and outcome share."""
+        """Return what a call's records share."""
         call_id = call.call_id
-        if not (call_id.isascii() and call_id.isalnum()):  # an envelope may carry anything
+        if call.context.call_id is not None:  # an envelope may carry anything
             call_id = to_json(call_id)[1:-1]
         caller, decided = self._circumstances(call)
-        record, session = hasher.of(call.record_id, call.session_id)
-        return Subject(
-            f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{caller}',
-            f'"record":{record},"session":{session},',
-            decided,
-        )
-
-    def intent(self, call: Call, subject: Subject, ids: TraceIds | None) -> str:
-        """Return the record of a write that is about to be made."""
-        who, what, why = subject
-        return f'"phase":"intent",{who}{self._backend(call)}{what}{_NO_OUTCOME}{why}{_trace(ids)}'
-
-    def outcome(self, call: Call, subject: Subject, ids: TraceIds | None, failure: Failure | None) -> str:
-        """Return the record of how a call ended, now."""
-        who, what, why = subject
-        if failure is None:
-            ended = '"outcome":"ok","error_type":null'
-        else:
-            ended = f'"outcome":"{failure.outcome}","error_type":{to_json(failure.error_type)}'
-        duration_us = (perf_counter_ns() - call.opened_ns) // 1000
-        return (
-            f'"phase":"outcome",{who}{self._backend(call)}{what}{ended},"duration_us":{duration_us},'
-            f"{why}{_trace(ids)}"
-        )
-
-    def _backend(self, call: Call) -> str:
         chosen = call.backend
-        return self._own if chosen is None else self._members.get(chosen) or _backend(chosen)
+        backend = self._own if chosen is None else self._members.get(chosen) or _backend(chosen)
+        record, session = hasher.of(call.record_id, call.session_id)
+        return (
+            f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{caller}{backend}'
+            f'"record":{record},"session":{session},'
+        ), decided
+
+    def intent(self, call: Call, subject: Subject) -> str:
+        """Return the record of a write that is about to be made."""
+        what, why = subject
+        return f'"phase":"intent",{what}{_NO_OUTCOME}{why}{_trace(call)}'
+
+    def outcome(self, call: Call, subject: Subject, failure: Failure | None) -> str:
+        """Return the record of how a call ended, now."""
+        what, why = subject
+        duration_us = (perf_counter_ns() - call.opened_ns) // 1000
+        if failure is None:
+            ended = f'"outcome":"ok","error_type":null,"duration_us":{duration_us},'
+        else:
+            error_type = to_json(failure.error_type)
+            ended = f'"outcome":"{failure.outcome}","error_type":{error_type},"duration_us":{duration_us},'
+        return f'"phase":"outcome",{what}{ended}{why}{_trace(call)}'
 
 
 def _backend(backend: BackendInfo) -> str:
     return f'"backend":{to_json(backend.label)},"backend_region":{to_json(backend.region)},'
 
 
-def _trace(ids: TraceIds | None) -> str:
-    return _NO_TRACE if ids is None else f'"trace_id":"{ids.trace_id}","span_id":"{ids.span_id}"'
+def _trace(call: Call) -> str:
+    ids = call.trace or trace_ids(call)
+    return _NO_TRACE if ids is None else f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'

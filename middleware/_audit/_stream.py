@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import time
+from binascii import hexlify
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -85,9 +86,9 @@ class Stream:
             OSError: If it could not be written whole. The stream stands as it was before.
         """
         seq = self._seq + 1
-        body = f'{{"seq":{seq},"stream":"{self.id}","ts":"{self._clock.stamp()}",{text}'.encode("ascii")
+        body = f'{{"seq":{seq},"stream":"{self.id}","ts":"{self._clock.stamp()}",{text}'.encode()
         mac = self._hmac.digest(self._mac + body)
-        line = b'%b,"mac":"%b"}\n' % (body, mac.hex().encode("ascii"))
+        line = b'%b,"mac":"%b"}\n' % (body, hexlify(mac))
         written = 0
         try:
             written = os.write(self._file, line)

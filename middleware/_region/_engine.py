@@ -10,6 +10,8 @@ from storescope.middleware._region._decision import Decision, Fact
 from storescope.middleware._region._policy import CONFIDENCES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from storescope.call import BackendInfo
     from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
 
@@ -70,21 +72,24 @@ class Memory:
         self._backend = backend
         self._caller_region = caller_region
         self._seen: dict[tuple[str, str | None, str | None], Decision] = {}
-        # Only exceptions tell one operation from another, and only they begin or end with time.
-        self._by_operation = bool(policy.exceptions)
 
-    def decide(self, operation: str, tenant: str | None, call_region: str | None) -> Decision:
-        """Return the decision for these facts."""
-        key = (operation if self._by_operation else "", tenant, call_region)
-        decision = self._seen.get(key)
-        if decision is not None and (decision.expires is None or time.time() < decision.expires):
+    def decider(self, operation: str) -> Callable[[str | None, str | None], Decision]:
+        """Return what decides about calls of one operation, by their tenant and region."""
+        # Only exceptions tell one operation from another, and only they end with time.
+        name = operation if self._policy.exceptions else ""
+        seen = self._seen
+
+        def decide_for(tenant: str | None, call_region: str | None) -> Decision:
+            decision = seen.get((name, tenant, call_region))
+            if decision is None or (decision.expires is not None and time.time() >= decision.expires):
+                question = Question(operation, tenant, self._caller_region, call_region, self._backend)
+                decision = decide(self._policy, question, time.time())
+                if len(seen) >= _MOST_REMEMBERED:
+                    seen.clear()
+                seen[name, tenant, call_region] = decision
             return decision
-        question = Question(operation, tenant, self._caller_region, call_region, self._backend)
-        decision = decide(self._policy, question, time.time())
-        if len(self._seen) >= _MOST_REMEMBERED:
-            self._seen.clear()
-        self._seen[key] = decision
-        return decision
+
+        return decide_for
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:

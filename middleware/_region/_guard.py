@@ -10,7 +10,7 @@ from storescope.middleware._region._decision import Decision
 from storescope.middleware._region._engine import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
@@ -50,11 +50,11 @@ class RegionGuard:
         memory = self._memories.get(backend)
         if memory is None:
             memory = self._memories[backend] = Memory(self.policy, backend, self._caller_region)
-        remembered, name = memory.decide, operation.name
+        decide = memory.decider(operation.name)
 
         def open_call(call: Call) -> None:
             context = call.context
-            call.decision = remembered(name, context.tenant, context.region)
+            call.decision = decide(context.tenant, context.region)
 
         return open_call
 
@@ -62,11 +62,11 @@ class RegionGuard:
         """Return a step that lets no denied call reach the next one."""
         del backend
 
-        async def step(call: Call) -> Any:
+        def step(call: Call) -> Awaitable[Any]:
             decision = call.decision
-            if call.refusal is None and (decision is None or not decision.allowed):
+            if (decision is None or not decision.allowed) and call.refusal is None:
                 raise _denial(operation, decision)
-            return await next_step(call)
+            return next_step(call)
 
         return step
 

@@ -1,0 +1,55 @@
+"""Alternating rounds: the only figures that a shared, noisy machine gives are ratios within one run."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+Work = Callable[[], "Awaitable[Any]"] if TYPE_CHECKING else Any
+
+
+async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: int) -> dict[str, list[float]]:
+    """Run every contender in turn, round after round.
+
+    Args:
+        contenders: Name -> one call.
+        calls: How many calls one round makes of each.
+        rounds: How many rounds; the first is made twice and thrown away once.
+
+    Returns:
+        Name -> microseconds per call, one figure a round.
+    """
+    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, work in contenders.items():
+            gc.collect()
+            gc.disable()
+            begun = time.perf_counter()
+            for _ in range(calls):
+                await work()
+            took = time.perf_counter() - begun
+            gc.enable()
+            if number:
+                figures[name].append(took / calls * 1e6)
+    return figures
+
+
+def median(figures: list[float]) -> float:
+    """Return the median of a contender's rounds."""
+    return statistics.median(figures)
+
+
+def ratio(figures: Mapping[str, list[float]], above: str, below: str) -> float:
+    """Return the median, over the rounds, of one contender's cost divided by another's in the same round."""
+    return statistics.median(a / b for a, b in zip(figures[above], figures[below], strict=True))
+
+
+def added_ratio(figures: Mapping[str, list[float]], above: str, below: str, base: str) -> float:
+    """Return the median ratio of what two contenders add to a base, round by round."""
+    rounds = zip(figures[above], figures[below], figures[base], strict=True)
+    return statistics.median((a - c) / (b - c) for a, b, c in rounds)

@@ -1,0 +1,79 @@
+"""What the benchmarks compare: bare handlers, stacks of middleware, the inlined function."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, TraceIdRatioBased
+from prometheus_client import CollectorRegistry
+
+from benchmarks._inlined import inlined_session_get
+from storescope import BackendInfo, wrap
+from storescope.middleware import AuditLog, ResidencyPolicy, audit, metrics, region_guard, tracing
+from storescope.middleware._region._engine import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from storescope import Handlers
+
+REGION = "aws:eu-west-1"
+BACKEND = BackendInfo(system="memory", region=REGION)
+POLICY = ResidencyPolicy.from_dict(
+    {
+        "schema": "residency/1",
+        "version": "1",
+        "mode": "enforce",
+        "min_confidence": "declared",
+        "regions": {"eu": [REGION]},
+        "tenants": {"acme": "eu-only"},
+        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": REGION}},
+    }
+)
+SAMPLERS: dict[str, Sampler] = {
+    "sampled": ALWAYS_ON,
+    "unsampled": ALWAYS_OFF,
+    "1 % sampled": TraceIdRatioBased(0.01),
+}
+LAYERS = ("tracing", "metrics", "audit", "region_guard")
+
+
+async def bare_get(*, id: str) -> dict[str, Any]:
+    """Return a record at once: what is measured is what stands around it."""
+    return {"id": id}
+
+
+@contextlib.contextmanager
+def stack(
+    handlers: Handlers,
+    folder: Path,
+    sampling: str,
+    layers: tuple[str, ...] = LAYERS,
+    backend: BackendInfo | None = None,
+) -> Iterator[Callable[..., Awaitable[Any]]]:
+    """Wrap a map in some of the four layers, with an audit log in `folder`, and yield its `session.get`."""
+    with AuditLog.open(folder / f"audit-{'-'.join(layers)}", auditor=None, durability="none") as log:
+        made = {
+            "tracing": lambda: tracing(tracer_provider=TracerProvider(sampler=SAMPLERS[sampling])),
+            "metrics": lambda: metrics(registry=CollectorRegistry()),
+            "audit": lambda: audit(log),
+            "region_guard": lambda: region_guard(POLICY),
+        }
+        wrapped = wrap(handlers, *(made[name]() for name in layers), backend=backend)
+        yield wrapped["session.get"]
+
+
+def inlined(folder: Path, sampling: str) -> Callable[..., Awaitable[Any]]:
+    """Return the inlined `session.get`."""
+    memory = Memory(POLICY, BACKEND, None)
+    return inlined_session_get(
+        bare_get,
+        BACKEND,
+        tracer_provider=TracerProvider(sampler=SAMPLERS[sampling]),
+        registry=CollectorRegistry(),
+        audit_file=Path(folder) / "inlined.jsonl",
+        decisions={("acme", REGION): memory.decider("session.get")("acme", REGION)},
+    )
