@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks._inlined import inlined_session_get
 from storescope import BackendInfo, wrap
 from storescope.middleware import AuditLog, ResidencyPolicy, audit, metrics, region_guard, tracing
-from storescope.middleware._region._engine import Memory
+from storescope.middleware._region._engine import Question, decide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -68,12 +69,12 @@ def stack(
 
 def inlined(folder: Path, sampling: str) -> Callable[..., Awaitable[Any]]:
     """Return the inlined `session.get`."""
-    memory = Memory(POLICY, BACKEND, None)
+    answer = decide(POLICY, Question("session.get", "acme", None, REGION, BACKEND), time.time())
     return inlined_session_get(
         bare_get,
         BACKEND,
         tracer_provider=TracerProvider(sampler=SAMPLERS[sampling]),
         registry=CollectorRegistry(),
         audit_file=Path(folder) / "inlined.jsonl",
-        decisions={("acme", REGION): memory.decider("session.get")("acme", REGION)},
+        decisions={("acme", REGION): answer},
     )

@@ -61,6 +61,7 @@ class Metrics:
         own = _Series(self._instruments, operation, backend)
         members = {member: _Series(self._instruments, operation, member) for member in backend.members}
         decisions = self._decisions
+        counted = decisions.counts
 
         def record(call: Call, result: Any, error: BaseException | None) -> None:
             try:
@@ -70,8 +71,10 @@ class Metrics:
                 else:
                     series = members.get(chosen) or _Series(self._instruments, operation, chosen)
                 series.end(call, result, error)
-                if call.decision is not None:
-                    decisions.count(call.decision)
+                decision = call.decision
+                if decision is not None:
+                    count = counted.get(decision) or decisions.remember(decision)
+                    count()
             except Exception as fault:
                 telemetry_failed("metrics", fault)
 
@@ -157,22 +160,21 @@ class _Series:
 
 
 class _Decisions:
-    """Counts residency decisions. The guard remembers its decisions, so each has its child at hand."""
+    """Counts residency decisions. The guard remembers its decisions, so each has its count at hand."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
-        self._counts: dict[ResidencyDecision, Callable[[], None]] = {}
+        self.counts: dict[ResidencyDecision, Callable[[], None]] = {}
 
-    def count(self, decision: ResidencyDecision) -> None:
-        count = self._counts.get(decision)
-        if count is None:
-            child = self._counter.labels(
-                decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
-            )
-            if len(self._counts) >= _MOST_REMEMBERED:
-                self._counts.clear()
-            count = self._counts[decision] = child.inc
-        count()
+    def remember(self, decision: ResidencyDecision) -> Callable[[], None]:
+        """Return what counts a decision that was not seen before."""
+        if len(self.counts) >= _MOST_REMEMBERED:
+            self.counts.clear()
+        child = self._counter.labels(
+            decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
+        )
+        self.counts[decision] = child.inc
+        return child.inc
 
 
 def _labels(backend: BackendInfo) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from storescope.call import UNKNOWN_BACKEND, BackendInfo, Call, Middleware, Step
@@ -19,30 +19,46 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE = "__storescope__"
 Opener: TypeAlias = Callable[[Call], None]
+OpenCall: TypeAlias = Callable[[dict[str, Any], "CallContext"], Call]
 
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """What `wrap` knows of a handler. It rides on the handler itself, so that a copied dict keeps it."""
+    """What `wrap` knows of a handler. It rides on the handler itself, so that a copied dict keeps it.
+
+    Attributes:
+        operation: Which operation it handles.
+        step: The outermost step.
+        layers: The middleware around it, outermost first.
+        openers: What the layers decide when a call is opened.
+        backend: What it stores to.
+        open: Makes a `Call` from keyword arguments and context.
+    """
 
     operation: Operation
     step: Step
     layers: tuple[Middleware, ...]
     openers: tuple[Opener, ...]
-    check: Callable[[Call], None]
     backend: BackendInfo
+    open: OpenCall
 
-    def open(self, params: dict[str, Any], context: CallContext) -> Call:
-        """Make the `Call`: check its arguments, and let the layers decide what is decided up front."""
-        call = Call(self.operation, params, context)
-        self.check(call)
+
+def _opening(operation: Operation, openers: tuple[Opener, ...]) -> OpenCall:
+    """Return what makes a `Call`: it checks the arguments and lets the layers decide what they decide up front."""
+    check = checker(operation)
+
+    def open_call(params: dict[str, Any], context: CallContext) -> Call:
+        call = Call(operation, params, context)
+        check(call)
         if call.refusal is None:
-            for opener in self.openers:
+            for opener in openers:
                 try:
                     opener(call)
-                except Exception as error:  # the observers must see it: it is raised at the innermost step
+                except Exception as error:  # the observers must see it: the innermost step raises it
                     call.refusal = error
         return call
+
+    return open_call
 
 
 def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | None = None) -> Handlers:
@@ -78,12 +94,12 @@ def wrapped_of(handler: Handler) -> Wrapped | None:
 def _wrapped(handler: Handler, operation: Operation, backend: BackendInfo | None) -> Wrapped:
     known = wrapped_of(handler)
     if known is None:
-        return Wrapped(operation, innermost(handler), (), (), checker(operation), backend or UNKNOWN_BACKEND)
+        return Wrapped(operation, innermost(handler), (), (), backend or UNKNOWN_BACKEND, _opening(operation, ()))
     if known.operation is not operation:
         raise WrapError(f"{operation.name!r} was given the handler of {known.operation.name!r}")
     if backend is None or backend == known.backend:
         return known
-    return Wrapped(operation, known.step, known.layers, known.openers, known.check, backend)
+    return replace(known, backend=backend)
 
 
 def innermost(handler: Handler) -> Step:
@@ -117,15 +133,9 @@ def _surround(wrapped: Wrapped, middleware: tuple[Middleware, ...]) -> Wrapped:
     for layer in reversed(middleware):
         step = layer(step, operation, backend)
     hooks = [getattr(layer, "on_open", None) for layer in middleware]
-    openers = tuple(hook(operation, backend) for hook in hooks if hook is not None)
-    return Wrapped(
-        operation,
-        step,
-        (*middleware, *wrapped.layers),
-        (*openers, *wrapped.openers),
-        wrapped.check,
-        backend,
-    )
+    openers = (*(hook(operation, backend) for hook in hooks if hook is not None), *wrapped.openers)
+    layers = (*middleware, *wrapped.layers)
+    return Wrapped(operation, step, layers, openers, backend, _opening(operation, openers))
 
 
 def _check_stacks(stacks: Iterable[Wrapped]) -> None:
@@ -165,38 +175,37 @@ def _entry(wrapped: Wrapped) -> Handler:
 
 
 # One entry for each signature of the contract, whose own word `id` shadows a builtin.
-_Open: TypeAlias = Callable[[dict[str, Any], "CallContext"], Call]
 
 
-def _enter_get(step: Step, open_call: _Open) -> Handler:
+def _enter_get(step: Step, open_call: OpenCall) -> Handler:
     async def handler(*, id: str) -> Any:
         return await step(open_call({"id": id}, current_context()))
 
     return handler
 
 
-def _enter_set(step: Step, open_call: _Open) -> Handler:
+def _enter_set(step: Step, open_call: OpenCall) -> Handler:
     async def handler(*, id: str, value: Any) -> Any:
         return await step(open_call({"id": id, "value": value}, current_context()))
 
     return handler
 
 
-def _enter_update(step: Step, open_call: _Open) -> Handler:
+def _enter_update(step: Step, open_call: OpenCall) -> Handler:
     async def handler(*, id: str, updates: Any) -> Any:
         return await step(open_call({"id": id, "updates": updates}, current_context()))
 
     return handler
 
 
-def _enter_list(step: Step, open_call: _Open) -> Handler:
+def _enter_list(step: Step, open_call: OpenCall) -> Handler:
     async def handler(*, session_id: str) -> Any:
         return await step(open_call({"session_id": session_id}, current_context()))
 
     return handler
 
 
-_ENTRIES: dict[tuple[str, ...], Callable[[Step, _Open], Handler]] = {
+_ENTRIES: dict[tuple[str, ...], Callable[[Step, OpenCall], Handler]] = {
     ("id",): _enter_get,
     ("id", "value"): _enter_set,
     ("id", "updates"): _enter_update,

@@ -139,24 +139,23 @@ class CallRecords:
     def intent(self, call: Call, subject: Subject) -> str:
         """Return the record of a write that is about to be made."""
         what, why = subject
-        return f'"phase":"intent",{what}{_NO_OUTCOME}{why}{_trace(call)}'
+        ids = call.trace or trace_ids(call)
+        trace = _NO_TRACE if ids is None else f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'
+        return f'"phase":"intent",{what}{_NO_OUTCOME}{why}{trace}'
 
     def outcome(self, call: Call, subject: Subject, failure: Failure | None) -> str:
         """Return the record of how a call ended, now."""
         what, why = subject
+        ids = call.trace or trace_ids(call)
+        trace = _NO_TRACE if ids is None else f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'
         duration_us = (perf_counter_ns() - call.opened_ns) // 1000
         if failure is None:
             ended = f'"outcome":"ok","error_type":null,"duration_us":{duration_us},'
         else:
             error_type = to_json(failure.error_type)
             ended = f'"outcome":"{failure.outcome}","error_type":{error_type},"duration_us":{duration_us},'
-        return f'"phase":"outcome",{what}{ended}{why}{_trace(call)}'
+        return f'"phase":"outcome",{what}{ended}{why}{trace}'
 
 
 def _backend(backend: BackendInfo) -> str:
     return f'"backend":{to_json(backend.label)},"backend_region":{to_json(backend.region)},'
-
-
-def _trace(call: Call) -> str:
-    ids = call.trace or trace_ids(call)
-    return _NO_TRACE if ids is None else f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'

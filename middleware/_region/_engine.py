@@ -12,7 +12,7 @@ from storescope.middleware._region._policy import CONFIDENCES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storescope.call import BackendInfo
+    from storescope.call import BackendInfo, Call
     from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
 
 # Decisions are remembered per set of facts; past this many they are forgotten together and made anew.
@@ -73,13 +73,15 @@ class Memory:
         self._caller_region = caller_region
         self._seen: dict[tuple[str, str | None, str | None], Decision] = {}
 
-    def decider(self, operation: str) -> Callable[[str | None, str | None], Decision]:
-        """Return what decides about calls of one operation, by their tenant and region."""
+    def opener(self, operation: str) -> Callable[[Call], None]:
+        """Return what decides about calls of one operation when they are opened."""
         # Only exceptions tell one operation from another, and only they end with time.
         name = operation if self._policy.exceptions else ""
         seen = self._seen
 
-        def decide_for(tenant: str | None, call_region: str | None) -> Decision:
+        def open_call(call: Call) -> None:
+            context = call.context
+            tenant, call_region = context.tenant, context.region
             decision = seen.get((name, tenant, call_region))
             if decision is None or (decision.expires is not None and time.time() >= decision.expires):
                 question = Question(operation, tenant, self._caller_region, call_region, self._backend)
@@ -87,9 +89,9 @@ class Memory:
                 if len(seen) >= _MOST_REMEMBERED:
                     seen.clear()
                 seen[name, tenant, call_region] = decision
-            return decision
+            call.decision = decision
 
-        return decide_for
+        return open_call
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:

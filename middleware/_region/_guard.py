@@ -50,13 +50,7 @@ class RegionGuard:
         memory = self._memories.get(backend)
         if memory is None:
             memory = self._memories[backend] = Memory(self.policy, backend, self._caller_region)
-        decide = memory.decider(operation.name)
-
-        def open_call(call: Call) -> None:
-            context = call.context
-            call.decision = decide(context.tenant, context.region)
-
-        return open_call
+        return memory.opener(operation.name)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that lets no denied call reach the next one."""
