@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-Work = Callable[[], "Awaitable[Any]"] if TYPE_CHECKING else Any
+Work: TypeAlias = Callable[[], Awaitable[Any]]
+"""One call of a contender."""
 
 
 async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: int) -> dict[str, list[float]]:

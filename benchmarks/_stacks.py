@@ -17,9 +17,9 @@ from storescope.middleware import AuditLog, ResidencyPolicy, audit, metrics, reg
 from storescope.middleware._region._engine import Question, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator
 
-    from storescope import Handlers
+    from storescope import Handlers, Middleware
 
 REGION = "aws:eu-west-1"
 BACKEND = BackendInfo(system="memory", region=REGION)
@@ -54,10 +54,10 @@ def stack(
     sampling: str,
     layers: tuple[str, ...] = LAYERS,
     backend: BackendInfo | None = None,
-) -> Iterator[Callable[..., Awaitable[Any]]]:
+) -> Generator[Callable[..., Awaitable[Any]]]:
     """Wrap a map in some of the four layers, with an audit log in `folder`, and yield its `session.get`."""
     with AuditLog.open(folder / f"audit-{'-'.join(layers)}", auditor=None, durability="none") as log:
-        made = {
+        made: dict[str, Callable[[], Middleware]] = {
             "tracing": lambda: tracing(tracer_provider=TracerProvider(sampler=SAMPLERS[sampling])),
             "metrics": lambda: metrics(registry=CollectorRegistry()),
             "audit": lambda: audit(log),

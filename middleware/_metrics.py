@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Middleware, ResidencyDecision, Step
     from storescope.contract import Operation
     from storescope.middleware._instruments import Instruments
+    from storescope.outcome import Failure
 
 _Ended: TypeAlias = "tuple[Callable[..., None], Callable[..., None]]"
 
@@ -58,25 +59,14 @@ class Metrics:
         """Return a step that measures the next one."""
         in_flight = self._instruments.in_flight.labels(operation.name, *_labels(backend))
         begin, end = in_flight.inc, in_flight.dec
-        own = _Series(self._instruments, operation, backend)
-        members = {member: _Series(self._instruments, operation, member) for member in backend.members}
-        decisions = self._decisions
-        counted = decisions.counts
+        series = _Series(self._instruments, self._decisions, operation, backend)
+        members = {
+            member: _Series(self._instruments, self._decisions, operation, member) for member in backend.members
+        }
 
-        def record(call: Call, result: Any, error: BaseException | None) -> None:
-            try:
-                chosen = call.backend
-                if chosen is None:
-                    series = own
-                else:
-                    series = members.get(chosen) or _Series(self._instruments, operation, chosen)
-                series.end(call, result, error)
-                decision = call.decision
-                if decision is not None:
-                    count = counted.get(decision) or decisions.remember(decision)
-                    count()
-            except Exception as fault:
-                telemetry_failed("metrics", fault)
+        def chosen(member: BackendInfo) -> _Series:
+            known = members.get(member)
+            return known or _Series(self._instruments, self._decisions, operation, member)
 
         async def step(call: Call) -> Any:
             begin()
@@ -84,10 +74,10 @@ class Metrics:
                 result = await next_step(call)
             except BaseException as error:
                 end()
-                record(call, None, error)
+                (series if call.backend is None else chosen(call.backend)).end(call, None, error)
                 raise
             end()
-            record(call, result, None)
+            (series if call.backend is None else chosen(call.backend)).end(call, result, None)
             return result
 
         return step
@@ -114,7 +104,9 @@ def metrics(*, registry: CollectorRegistry = REGISTRY, region: str | None = None
 class _Series:
     """The children of one operation on one backend, resolved once; all that can be known start at 0."""
 
-    def __init__(self, instruments: Instruments, operation: Operation, backend: BackendInfo) -> None:
+    def __init__(
+        self, instruments: Instruments, decisions: _Decisions, operation: Operation, backend: BackendInfo
+    ) -> None:
         labels = (operation.name, *_labels(backend))
         # Only an update can miss its record.
         outcomes = [name for name in OUTCOMES if name != "not_found" or operation.verb == "update"]
@@ -128,27 +120,38 @@ class _Series:
         self._ok = self._ended["ok"]
         self._listed = instruments.listed.labels(*labels) if operation.verb == "listBySession" else None
         self._errors = instruments.errors
+        self._decisions = decisions
         self._labels = labels
         self._error_types: dict[str, Counter] = {}
 
     def end(self, call: Call, result: Any, error: BaseException | None) -> None:
-        """Count a call that returned, or raised."""
-        if error is None:
-            count, observe = self._ok
-            if self._listed is not None:
-                self._listed.observe(len(result))
-        else:
-            failure = failure_of(call, error)
-            count, observe = self._ended[failure.outcome]
-            if failure.outcome != "cancelled":
-                self._error_child(failure.error_type).inc()
-        count()
-        seconds = (perf_counter_ns() - call.opened_ns) / 1e9
-        ids = call.trace or trace_ids(call)
-        if ids is not None and ids[2]:
-            observe(seconds, {"trace_id": ids[0], "span_id": ids[1]})
-        else:
-            observe(seconds)
+        """Count a call that returned, or raised. It never raises."""
+        try:
+            if error is None:
+                count, observe = self._ok
+                if self._listed is not None:
+                    self._listed.observe(len(result))
+            else:
+                count, observe = self._count_failure(failure_of(call, error))
+            count()
+            seconds = (perf_counter_ns() - call.opened_ns) / 1e9
+            ids = call.trace or trace_ids(call)
+            if ids is not None and ids[2]:
+                observe(seconds, {"trace_id": ids[0], "span_id": ids[1]})
+            else:
+                observe(seconds)
+            decision = call.decision
+            if decision is not None:
+                count = self._decisions.counts.get(decision) or self._decisions.remember(decision)
+                count()
+        except Exception as fault:
+            telemetry_failed("metrics", fault)
+
+    def _count_failure(self, failure: Failure) -> _Ended:
+        """Count the error's type; return what counts and times the outcome."""
+        if failure.outcome != "cancelled":
+            self._error_child(failure.error_type).inc()
+        return self._ended[failure.outcome]
 
     def _error_child(self, error_type: str) -> Counter:
         child = self._error_types.get(error_type)

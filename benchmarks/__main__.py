@@ -1,0 +1,73 @@
+"""Run the benchmarks, print them as tables, write their raw figures to `benchmarks/results/NAME.json`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import layers, limit, redis_get
+
+if TYPE_CHECKING:
+    from benchmarks._result import Result
+
+BENCHMARKS = {"limit": limit.run, "layers": layers.run, "redis_get": redis_get.run}
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict[str, str | int | None]:
+    """Return what the figures were measured on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "load": f"{os.getloadavg()[0]:.2f}",
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def show(console: Console, name: str, result: Result) -> None:
+    """Print one benchmark."""
+    table = Table(title=f"{name}: {result.question}", title_justify="left")
+    for column in ("", "us a call (median)", "ratio", "at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in result.rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        limit_ = "" if row.limit is None else f"{row.limit:.2f} {'ok' if row.holds else 'MISSED'}"
+        table.add_row(row.name, f"{row.microseconds:.1f}", ratio, limit_)
+    console.print(table)
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all. Return 1 if a limit is missed, 2 for an unknown name."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    logging.getLogger("storescope").setLevel(logging.ERROR)  # each stack makes an auditor's key and says so
+    console = Console()
+    missed = False
+    RESULTS.mkdir(exist_ok=True)
+    for name in names or BENCHMARKS:
+        with tempfile.TemporaryDirectory() as folder:
+            result = asyncio.run(BENCHMARKS[name](Path(folder)))
+        show(console, name, result)
+        report = {"machine": machine(), **asdict(result)}
+        (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+        missed = missed or any(not row.holds for row in result.rows)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,36 @@
+"""What a benchmark found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a benchmark's table.
+
+    Attributes:
+        name: What was measured.
+        microseconds: The median cost of a call.
+        ratio: What it costs in units of what it is compared with.
+        limit: The ratio that it must not exceed; None where it is only reported.
+    """
+
+    name: str
+    microseconds: float
+    ratio: float | None = None
+    limit: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the limit holds."""
+        return self.ratio is None or self.limit is None or self.ratio <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A benchmark's table and its raw figures: contender -> microseconds per call, one figure a round."""
+
+    question: str
+    rows: list[Row]
+    raw: dict[str, dict[str, list[float]]] = field(default_factory=dict)
