@@ -1,8 +1,8 @@
 """The same work as tracing + metrics + audit + region guard, written inline by hand into one function.
 
-This is the limit that a composition can come near to: no layers, no shared call object, all that is constant bound
-in the closure. It leaves out nothing: the same span and attributes, the same metric updates with exemplar, the same
-audit bytes (every field, keyed hashes, MAC, one write) and the same policy look-up.
+This is the limit that a composition can come near to: no layers, no shared call object, constants bound in the
+closure. It leaves out nothing: the same span and attributes, the same metric updates with exemplar, the same audit
+bytes (every field, keyed hashes, MAC, one write) and the same policy look-up.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks._result import Result, Row
@@ -28,8 +29,8 @@ async def run(folder: Path) -> Result:
             by_hand = inlined(folder / sampling, sampling)
             figures = await microseconds(
                 {
-                    "inlined": lambda by_hand=by_hand: by_hand(id="session-0123456789"),
-                    "full stack": lambda full=full: full(id="session-0123456789"),
+                    "inlined": partial(by_hand, id="session-0123456789"),
+                    "full stack": partial(full, id="session-0123456789"),
                 },
                 calls=CALLS,
                 rounds=ROUNDS,
