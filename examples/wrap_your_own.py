@@ -63,8 +63,9 @@ my_handlers: Handlers = {"session.get": get_session, "session.set": set_session,
 def one_line(span: ReadableSpan) -> str:
     """Show a span as its name, outcome and duration."""
     attributes = span.attributes or {}
+    outcome = str(attributes["agent_storage.outcome"])
     microseconds = ((span.end_time or 0) - (span.start_time or 0)) // 1000
-    return f"span {span.name}: {attributes['agent_storage.outcome']}, {microseconds} us\n"
+    return f"span {span.name}: {outcome}, {microseconds} us\n"
 
 
 async def main() -> None:

@@ -1,0 +1,121 @@
+"""Every command and code block of the README and the docs runs as it stands there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from opentelemetry.instrumentation.redis import RedisInstrumentor
+
+from storescope.middleware import ResidencyPolicy
+from storescope.middleware._definitions import METRICS
+from storescope.middleware._region._decision import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LANGUAGES = {"python", "sh", "toml", "text", "json"}
+DOCUMENTED_REDIS = "redis://localhost:6379/0"
+
+
+class Block(NamedTuple):
+    language: str
+    line: int
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the fenced blocks of a page."""
+    text = page.read_text()
+    fenced = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(match[1], text[: match.start()].count("\n") + 2, match[2]) for match in fenced]
+
+
+def page_id(page: Path) -> str:
+    return page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in LANGUAGES, f"{page.name}:{block.line}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=page_id)
+async def test_the_blocks_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "examples" / "policy.toml", tmp_path)
+    namespace: dict[str, Any] = {}
+    for block in blocks(page):
+        text = block.text.replace(DOCUMENTED_REDIS, redis_url)
+        if block.language == "python":
+            await _run_python(text, f"{page.name}:{block.line}", namespace)
+        elif block.language == "sh":
+            _run_commands(text)
+        elif block.language == "toml":
+            (tmp_path / "policy.toml").write_text(text)
+            ResidencyPolicy.load(tmp_path / "policy.toml")
+
+
+async def _run_python(text: str, where: str, namespace: dict[str, Any]) -> None:
+    """Run a block as if it stood in the body of an async function."""
+    code = compile(text, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, namespace)
+    if inspect.isawaitable(result):
+        await result
+
+
+def _run_commands(text: str) -> None:
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        # `make test` is what runs this; make is asked what it would do.
+        command = ["make", "-C", str(ROOT), "-n", *words[1:]] if words[0] == "make" else words
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=60
+        )
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+
+
+def test_the_metrics_page_lists_what_the_code_defines() -> None:
+    rows = re.findall(r"^\| `(agent_storage_\w+)` \| (\w+)[^|]*\|(.*?)\|$", _page("metrics.md"), re.MULTILINE)
+    listed = {(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    assert listed == {(metric.name, metric.kind, metric.labels) for metric in METRICS}
+
+
+def test_the_residency_page_lists_every_code() -> None:
+    codes = set(re.findall(r"`(\w+)`", _page("residency.md").split("| code |")[1].split("\n\n")[0]))
+    assert set(REASONS) <= codes
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def _page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+@pytest.fixture(autouse=True)
+def drivers_as_before() -> Generator[None]:
+    """Pages may turn on driver spans for the process."""
+    yield
+    if RedisInstrumentor().is_instrumented_by_opentelemetry:
+        RedisInstrumentor().uninstrument()

@@ -1,0 +1,47 @@
+"""Each example runs with one command and shows what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, EXAMPLES / name, *arguments], check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_old_rows_stay_readable_and_every_call_is_seen() -> None:
+    done = run("wrap_your_own.py")
+    assert done.returncode == 0, done.stderr
+    assert "an old row: {'id': 'from-2024', 'sandboxId': 'box-7', 'createdAt': 1717171717}" in done.stdout
+    assert "span session.update: not_found" in done.stdout
+    assert 'operation="session.update",outcome="ok"' in done.stdout
+
+
+def test_redis_with_driver_spans_below(redis_url: str) -> None:
+    done = run("redis_with_traces_and_metrics.py", redis_url)
+    assert done.returncode == 0, done.stderr
+    assert "message.listBySession -> HVALS" in done.stdout
+    assert "agent turn -> session.update" in done.stdout
+
+
+def test_redis_that_is_not_there_is_one_line() -> None:
+    done = run("redis_with_traces_and_metrics.py", "redis://user:secret@127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_policy_that_denies() -> None:
+    done = run("policy_that_denies.py")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "acme from aws:eu-west-1: stored"
+    assert all("denied" in line for line in lines[1:5])
+    assert lines[5] == "5 outcomes in the audit log"
