@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.conformance._case import ENTITIES, LISTED, UPDATED, Theme
 from storescope.conformance._equal import difference, short
-from storescope.conformance._probe import ExpectationError, expect, fresh_id
+from storescope.conformance._probe import ExpectationError, expect, fresh_id, together
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from storescope.conformance._probe import Probe
 
 theme = Theme()
@@ -41,7 +43,7 @@ async def concurrent_updates_survive(probe: Probe) -> None:
     """Of fifty concurrent updates of one record to different fields, fifty survive."""
     id_ = fresh_id()
     before = await probe.add(id_, note="before")
-    returned = await asyncio.gather(*(probe.update(id_, updates) for updates in fifty_fields()))
+    returned = await together(*(probe.update(id_, updates) for updates in fifty_fields()))
     expect_all_fields(before, await probe.get(id_), f"{probe.entity}.get after fifty concurrent updates")
     for updates, record in zip(fifty_fields(), returned, strict=True):
         own = {name: record.get(name) for name in ("note", *updates)}
@@ -52,7 +54,7 @@ async def concurrent_updates_survive(probe: Probe) -> None:
 async def concurrent_inserts_are_listed(probe: Probe) -> None:
     """Of fifty records inserted concurrently into one session, each is listed, once, in an order that stays."""
     ids = [fresh_id() for _ in range(FIFTY)]
-    await asyncio.gather(*(probe.add(id_) for id_ in ids))
+    await together(*(probe.add(id_) for id_ in ids))
     await expect_same_order(probe, ids, "fifty concurrent inserts")
 
 
@@ -71,33 +73,46 @@ async def expect_same_order(probe: Probe, ids: list[str], after: str) -> None:
 async def concurrent_gets_see_whole_records(probe: Probe) -> None:
     """A `get` beside a `set` of the same record returns the old or the new one, whole."""
     id_ = fresh_id()
-    await _set_version(probe, id_, 0)
 
     async def read() -> None:
         _expect_whole(await probe.get(id_), f"{probe.entity}.get beside concurrent sets")
 
-    for number in range(_ROUNDS):
-        writes = (_set_version(probe, id_, number * 10 + step) for step in range(5))
-        await asyncio.gather(*(call for write in writes for call in (write, read())))
+    await _read_beside_sets(probe, [id_], read)
 
 
 @theme.case("core", LISTED, "set", "listBySession")
 async def concurrent_lists_see_whole_records(probe: Probe) -> None:
     """A list beside a `set` of its records shows each of them once, in its place, old or new but whole."""
     ids = [fresh_id(f"{9 - place}-") for place in range(5)]
-    for id_ in ids:
-        await _set_version(probe, id_, 0)
+    what = f"{probe.entity}.listBySession beside concurrent sets"
 
     async def read() -> None:
-        what = f"{probe.entity}.listBySession beside concurrent sets"
         rows = await probe.listed(probe.session)
         for row in rows:
             _expect_whole(row, what)
         expect(ids, [row["id"] for row in rows], f"{what}: the ids")
 
-    for number in range(_ROUNDS):
-        writes = (_set_version(probe, id_, number) for id_ in ids)
-        await asyncio.gather(*(call for write in writes for call in (write, read())))
+    await _read_beside_sets(probe, ids, read)
+
+
+async def _read_beside_sets(probe: Probe, ids: list[str], read: Callable[[], Awaitable[None]]) -> None:
+    """Set the records again and again in two tasks, and read all the while in two others."""
+    for id_ in ids:
+        await _set_version(probe, id_, 0)
+    writers = [asyncio.ensure_future(_set_versions(probe, ids, first)) for first in (1, 1001)]
+
+    async def read_on() -> None:
+        while not all(writer.done() for writer in writers):
+            await read()
+            await asyncio.sleep(0)  # a handler that never waits would let no writer run
+
+    await together(*writers, read_on(), read_on())
+
+
+async def _set_versions(probe: Probe, ids: list[str], first: int) -> None:
+    for version in range(first, first + _ROUNDS):
+        for id_ in ids:
+            await _set_version(probe, id_, version)
 
 
 async def _set_version(probe: Probe, id_: str, version: int) -> None:
@@ -117,7 +132,7 @@ async def concurrent_moves_end_in_one_list(probe: Probe) -> None:
     ids = [fresh_id() for _ in range(4)]
     for id_ in ids:
         await probe.add(id_, sessions[0])
-    await asyncio.gather(*(probe.add(id_, session) for id_ in ids for session in sessions))
+    await together(*(probe.add(id_, session) for id_ in ids for session in sessions))
     listed = {session: [row["id"] for row in await probe.listed(session)] for session in sessions}
     for id_ in ids:
         home = (await probe.get(id_))["sessionId"]
@@ -136,7 +151,7 @@ async def update_undoes_no_set(probe: Probe) -> None:
         id_ = fresh_id()
         await probe.add(id_, version="old", old=True)
         new = probe.record(id_, version=number)
-        await asyncio.gather(probe.update(id_, {"touched": True}), probe.set(id_, dict(new)))
+        await together(probe.update(id_, {"touched": True}), probe.set(id_, dict(new)))
         got = await probe.get(id_)
         if difference(new, got) and difference({**new, "touched": True}, got):
             raise ExpectationError(

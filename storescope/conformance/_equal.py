@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 _MISSING = object()
 _SHOWN_LEVELS = 6
+_SHOWN_CHARACTERS = 200
 
 _Path: TypeAlias = tuple[Any, ...]  # (key, path of the parent), so that deep records cost no long strings
 _Pair: TypeAlias = tuple[_Path, Any, Any]
@@ -19,7 +20,8 @@ def short(value: Any) -> str:
         text = _repr.repr(value)
     except (ValueError, RecursionError):  # an integer of too many digits, or too deep
         text = f"a {type(value).__name__}"
-    return " ".join(text.split())
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."
 
 
 def difference(expected: Any, got: Any) -> str | None:

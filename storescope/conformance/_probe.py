@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from storescope.client import StorageClient
 from storescope.conformance._equal import difference, short
+from storescope.context import current_context
 from storescope.contract import IN_SESSION
 from storescope.errors import InvalidRecordError
+from storescope.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from storescope.conformance._case import Subject
-    from storescope.store import Store
 
 
 class ExpectationError(Exception):
@@ -43,6 +44,18 @@ def named(error: BaseException) -> str:
     return f"{type(error).__name__} ({text})"
 
 
+async def together(*calls: Awaitable[Any]) -> list[Any]:
+    """Return what the calls return; if one raises, raise that once all have ended.
+
+    A case that ends early must leave no call behind, running on a store that its owner then closes.
+    """
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return outcomes
+
+
 def fresh_id(prefix: str = "") -> str:
     """Return an id that no store holds yet."""
     return f"{prefix}{uuid4().hex}"
@@ -56,7 +69,9 @@ def expect(expected: Any, got: Any, what: str) -> None:
 
 
 class Probe:
-    """Calls the operations of one entity as an agent does, through `StorageClient` and `Store.on`.
+    """Calls the operations of one entity as an agent does: each call is an envelope for `Store.on`.
+
+    Not through `StorageClient`, which hides what a `set` returns.
 
     Attributes:
         subject: The map under test.
@@ -68,10 +83,6 @@ class Probe:
         self.subject = subject
         self.entity = entity
         self.session = fresh_id("session-")
-        self._calls: Any = getattr(StorageClient(self._storage), entity)
-
-    async def _storage(self, store: Store) -> Any:
-        return await store.on(self.subject.handlers)
 
     def of(self, entity: str) -> Probe:
         """Return a probe for another entity of the same map."""
@@ -88,25 +99,26 @@ class Probe:
 
     async def get(self, id: Any) -> Any:
         """Call `get`."""
-        return await self._call("get", self._calls.get(id))
+        return await self._call("get", id=id)
 
     async def set(self, id: Any, value: Any) -> Any:
         """Call `set`."""
-        return await self._call("set", self._calls.set(id, value))
+        return await self._call("set", id=id, value=value)
 
     async def update(self, id: Any, updates: Any) -> Any:
         """Call `update`."""
-        return await self._call("update", self._calls.update(id, updates))
+        return await self._call("update", id=id, updates=updates)
 
     async def listed(self, session: Any) -> Any:
         """Call `listBySession`."""
-        return await self._call("listBySession", self._calls.list_by_session(session))
+        return await self._call("listBySession", session_id=session)
 
-    async def _call(self, verb: str, call: Awaitable[Any]) -> Any:
+    async def _call(self, verb: str, **params: Any) -> Any:
+        store = Store(f"{self.entity}.{verb}", params, current_context())
         try:
-            return await call
+            return await store.on(self.subject.handlers)
         except Exception as error:
-            raise HandlerError(f"{self.entity}.{verb}", error) from error
+            raise HandlerError(store.operation, error) from error
 
     async def add(self, id: str, session: str | None = None, /, **fields: Any) -> dict[str, Any]:
         """Set a record and return what was set."""

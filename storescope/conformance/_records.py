@@ -84,7 +84,8 @@ async def other_records_stay(probe: Probe) -> None:
 async def returned_record_is_the_callers(probe: Probe) -> None:
     """An agent may change what it was given: the stored record stays."""
     id_ = fresh_id()
-    value = await probe.add(id_, nested={"list": [1]})
+    await probe.set(id_, probe.record(id_, nested={"list": [1]}))
+    value = probe.record(id_, nested={"list": [1]})  # shares nothing with what was set
     _spoil(await probe.get(id_))
     await probe.expect(id_, value, "the dict that get returned was changed")
     if probe.has("update"):

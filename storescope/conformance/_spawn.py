@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from storescope.conformance._probe import ExpectationError
+from storescope.conformance._probe import ExpectationError, together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -35,7 +37,7 @@ async def run_elsewhere(reopen: Reopen, shares: list[list[Store]]) -> list[str]:
         workers = [await stack.enter_async_context(_worker(reopen, share)) for share in shares]
         for worker in workers:  # all have the store open before any begins: else the first were done by then
             await _until_ready(worker)
-        reports = await asyncio.gather(*map(_report, workers))
+        reports = await together(*map(_report, workers))
     return [error for report in reports for error in report]
 
 
@@ -54,7 +56,9 @@ async def _worker(reopen: Reopen, share: list[Store]) -> AsyncGenerator[Process]
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                # Not process.kill(): it may reap a process that has just ended, and asyncio then warns.
+                os.kill(process.pid, signal.SIGKILL)
         await process.communicate()  # also closes the pipes
 
 
