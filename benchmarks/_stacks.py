@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
     from storescope import Handlers, Middleware
+    from storescope.middleware import Decision
 
 REGION = "aws:eu-west-1"
 BACKEND = BackendInfo(system="memory", region=REGION)
@@ -67,14 +68,18 @@ def stack(
         yield wrapped["session.get"]
 
 
+def answer(tenant: str) -> Decision:
+    """Return what the policy says of a `session.get` for a tenant."""
+    return decide(POLICY, Question("session.get", tenant, None, REGION, BACKEND), time.time())
+
+
 def inlined(folder: Path, sampling: str) -> Callable[..., Awaitable[Any]]:
     """Return the inlined `session.get`."""
-    answer = decide(POLICY, Question("session.get", "acme", None, REGION, BACKEND), time.time())
     return inlined_session_get(
         bare_get,
         BACKEND,
         tracer_provider=TracerProvider(sampler=SAMPLERS[sampling]),
         registry=CollectorRegistry(),
         audit_file=Path(folder) / "inlined.jsonl",
-        decisions={("acme", REGION): answer},
+        decisions={("acme", REGION): answer("acme")},
     )
