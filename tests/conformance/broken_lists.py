@@ -152,17 +152,6 @@ class IndexComesLater(IndexMap):
         await super().set(entity, id_, value)
 
 
-@caught_by("concurrent_updates_survive", "update_undoes_no_set")
-class UpdateGetsThenSets(MemoryMap):
-    async def update(self, entity: str, id_: str, updates: Any) -> Any:
-        record = await self.get(entity, id_)
-        if record is None:
-            return self.missing(entity, id_)
-        await asyncio.sleep(0)
-        await self.set(entity, id_, {**record, **updates})
-        return await self.get(entity, id_)
-
-
 @caught_by(
     "concurrent_gets_see_whole_records",
     "concurrent_lists_see_whole_records",
@@ -174,14 +163,6 @@ class SetsFieldByField(MemoryMap):
         for key, field in self.copied(value).items():
             self.rows(entity)[id_][key] = field
             await asyncio.sleep(0)
-
-
-@caught_by("cancelled_update_leaves_whole_records")
-class UpdatesFieldByField(MemoryMap):
-    async def update(self, entity: str, id_: str, updates: Any) -> Any:
-        for key, field in updates.items():
-            await super().update(entity, id_, {key: field})
-        return await super().update(entity, id_, {})
 
 
 @caught_by(

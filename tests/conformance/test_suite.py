@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from storescope.conformance import CASES, Case, Subject, run, run_case
-from tests.conformance import broken_core, broken_lists, broken_promises
+from tests.conformance import broken_core, broken_lists, broken_promises, broken_updates
 from tests.conformance.maps import MemoryMap, PromisingMap
 
-THEMES = (broken_core, broken_lists, broken_promises)  # importing them collects their maps
+THEMES = (broken_core, broken_updates, broken_lists, broken_promises)  # importing them collects their maps
 BROKEN = broken_core.BROKEN
 IN_PROCESS = [case for case in CASES if not case.needs_reopen]
 CORE = [case for case in CASES if case.kind == "core"]
