@@ -9,11 +9,11 @@ end
 
 -- Takes the record out of `from`, if it is in one, and gives it the last place in `to`.
 local function move(pointer, hashes, id, from, to)
+  local seq = redis.call('HINCRBY', hashes .. to, '\255', 1) -- first: a full server refuses it
   if from then
     redis.call('HDEL', hashes .. from, id)
     if redis.call('HLEN', hashes .. from) == 1 then redis.call('DEL', hashes .. from) end
   end
-  local seq = redis.call('HINCRBY', hashes .. to, '\255', 1)
   redis.call('SET', pointer, seq .. ' ' .. to)
   return seq
 end

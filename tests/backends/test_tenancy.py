@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 EACH_BACKEND = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-PIECES = ["a", "b", ":", "::", "%", "%3A", "/", "|", " ", "\n", "1 a", "message", "messages:", "session:", "é", "*"]
+PIECES = [
+    "a",
+    "b",
+    ":",
+    "::",
+    "%",
+    "%3A",
+    "/",
+    "|",
+    " ",
+    "\n",
+    "1 a",
+    "message",
+    "messages:",
+    "session:",
+    "é",
+    "*",
+]
 HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join)
 runs = itertools.count()
 
@@ -41,7 +58,9 @@ async def write_all(backend: Backend, id_: str, session: str, mark: str) -> None
 
 
 async def read_all(backend: Backend, id_: str, session: str) -> list[Any]:
-    found = [await backend[f"{entity}.get"](id=id_) for entity in ("session", "message", "part", "sandbox", "setup")]
+    found = [
+        await backend[f"{entity}.get"](id=id_) for entity in ("session", "message", "part", "sandbox", "setup")
+    ]
     for entity in ("message", "part"):
         found += await backend[f"{entity}.listBySession"](session_id=session)
     return found
@@ -149,7 +168,12 @@ async def test_many_updates_of_a_message_add_up(shared: Backend) -> None:
     await shared["message.set"](id="m", value={"sessionId": "s"})
     expected: dict[str, Any] = {"sessionId": "s"}
     for number in range(50):
-        updates = {f"f{number % 7}": number, "text": "x" * number * 400, "big": 2**70 + number, "sessionId": f"s{number % 2}"}
+        updates = {
+            f"f{number % 7}": number,
+            "text": "x" * number * 400,
+            "big": 2**70 + number,
+            "sessionId": f"s{number % 2}",
+        }
         expected |= updates
         assert await shared["message.update"](id="m", updates=updates) == expected
     assert await shared["message.get"](id="m") == expected
