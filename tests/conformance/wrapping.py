@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from storescope import call_context, wrap
 from storescope.backends import open_backend
+from storescope.middleware import (
+    AuditLog,
+    ResidencyPolicy,
+    audit,
+    metrics,
+    region_guard,
+    timeout,
+    tracing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
-    from storescope import Handlers
+    from storescope import Handlers, Middleware
+
+REGION = "aws:eu-west-1"
+POLICY = ResidencyPolicy.from_dict(
+    {
+        "schema": "residency/1",
+        "version": "1",
+        "mode": "enforce",
+        "min_confidence": "declared",
+        "regions": {"eu": [REGION]},
+        "tenants": {"acme": "eu-only"},
+        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": REGION}},
+    }
+)
+ALL = ("tracing", "metrics", "audit", "timeout", "region_guard")
+WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALL}, "all": ALL}
 
 
-def bare(handlers: Handlers) -> Handlers:
-    return handlers
-
-
-WRAPPERS: dict[str, Callable[[Handlers], Handlers]] = {"bare": bare}
+def layers(names: tuple[str, ...], log: AuditLog) -> list[Middleware]:
+    made: dict[str, Middleware] = {
+        "tracing": tracing(tracer_provider=TracerProvider()),
+        "metrics": metrics(registry=CollectorRegistry()),
+        "audit": audit(log),
+        "timeout": timeout(60),
+        "region_guard": region_guard(POLICY),
+    }
+    return [made[name] for name in names]
 
 
 @asynccontextmanager
 async def open_wrapped(url: str, wrapper: str) -> AsyncGenerator[Handlers]:
     """Open a backend, wrapped: in the test, and in the processes that share its store."""
-    async with open_backend(url) as backend:
-        yield WRAPPERS[wrapper](backend)
+    with tempfile.TemporaryDirectory() as folder, call_context(tenant="acme", region=REGION):
+        async with (
+            open_backend(url, region=REGION) as backend,
+            AuditLog.open(Path(folder) / "audit", durability="none") as log,
+        ):
+            yield wrap(backend, *layers(WRAPPERS[wrapper], log))

@@ -1,25 +1,18 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-# pytest's importlib mode does not let test files import their neighbours, and tests are not a package.
-sys.path.insert(0, str(Path(__file__).parent))
-
-import live_traffic
-import prometheus_server
-
 from storescope import dashboards
+from tests.dashboards import live_traffic, prometheus_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prometheus_server import Prometheus
+    from tests.dashboards.prometheus_server import Prometheus
 
 _SCRAPES = 6  # more than `$__rate_interval` needs
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 
-import live_traffic
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_server import find_binary
+
+from tests.dashboards import live_traffic
+from tests.dashboards.prometheus_server import find_binary
 
 
 def lint(exposition: bytes) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from grafana_json import panels, variables
+from tests.dashboards.grafana_json import panels, variables
 
 VARIABLES = ["job", "instance", "region", "backend", "operation"]
 

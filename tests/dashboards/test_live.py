@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from grafana_json import Target, substitute, targets, values_of, variables
-from prometheus_server import is_finite
+from tests.dashboards.grafana_json import Target, substitute, targets, values_of, variables
+from tests.dashboards.prometheus_server import is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prometheus_server import Prometheus
+    from tests.dashboards.prometheus_server import Prometheus
 
 SECONDS = 10
 _LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")

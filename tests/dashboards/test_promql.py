@@ -6,10 +6,10 @@ from typing import Any
 
 import promql_parser
 import pytest
-from grafana_json import Target, substitute, targets, values_of
 from promql_parser import BinaryExpr, MatchOp, MatrixSelector, VectorSelector
 
 from storescope.middleware._definitions import METRICS
+from tests.dashboards.grafana_json import Target, substitute, targets, values_of
 
 LABELS = {
     metric.name + suffix: {"job", "instance", *metric.labels}
