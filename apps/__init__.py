@@ -1,0 +1,5 @@
+"""The command line: `storescope`."""
+
+from storescope.apps._cli import main
+
+__all__ = ["main"]
