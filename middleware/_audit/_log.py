@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -206,9 +207,9 @@ class AuditLog:
             if self._closed:
                 return
             self._closed = True
-            stream, self._stream = self._stream, None
-            if self._syncer is not None:
+            if self._syncer is not None:  # it must still find the stream: some may be waiting for it
                 self._syncer.stop(self._timeout)
+            stream, self._stream = self._stream, None
             if stream is None:
                 return
             try:
@@ -282,8 +283,9 @@ class AuditLog:
 
     def _sync(self) -> None:
         stream = self._stream
-        if stream is not None:
-            stream.sync()
+        if stream is None:  # torn and left: what it holds may not be on the disk
+            raise OSError(errno.EIO, "its stream was abandoned")
+        stream.sync()
 
     def _announce(self, stream: Stream) -> None:
         """Let the head leave the machine: through the application's logging, and to who asked for it."""
