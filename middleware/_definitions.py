@@ -79,6 +79,12 @@ POLICY_INFO = Metric(
     "Always 1; the residency policy in force.",
     ("version", "digest"),
 )
+EXCEPTION_EXPIRY = Metric(
+    "agent_storage_residency_exception_expiry_timestamp_seconds",
+    "gauge",
+    "When an exception of the residency policy in force ends, in seconds since 1970.",
+    ("exception",),
+)
 AUDIT_RECORDS = Metric(
     "agent_storage_audit_records_total", "counter", "Records written to the audit log.", ("phase",)
 )
@@ -110,6 +116,7 @@ METRICS = (
     LISTED,
     DECISIONS,
     POLICY_INFO,
+    EXCEPTION_EXPIRY,
     AUDIT_RECORDS,
     AUDIT_FAILURES,
     AUDIT_WAIT,

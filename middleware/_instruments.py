@@ -29,6 +29,7 @@ class Instruments:
         self.listed = _histogram(definitions.LISTED, registry)
         self.decisions = _counter(definitions.DECISIONS, registry)
         self.policy_info = _gauge(definitions.POLICY_INFO, registry)
+        self.exception_expiry = _gauge(definitions.EXCEPTION_EXPIRY, registry)
         self.audit = AuditCollector()
         registry.register(self.audit)
         _gauge(definitions.BUILD_INFO, registry).labels(version("storescope")).set(1)

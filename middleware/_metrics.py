@@ -54,6 +54,8 @@ class Metrics:
                 self._instruments.audit.add(log)
             if policy is not None:
                 self._instruments.policy_info.labels(policy.version, policy.digest).set(1)
+                for exception in policy.exceptions:
+                    self._instruments.exception_expiry.labels(exception.id).set(exception.expires)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that measures the next one."""
