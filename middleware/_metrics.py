@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import REGISTRY
 
+from storescope.middleware._audit._layer import Audit
 from storescope.middleware._instruments import instruments_of
 from storescope.middleware._log import telemetry_failed
+from storescope.middleware._region._guard import RegionGuard
 from storescope.middleware._trace_ids import trace_ids
 from storescope.outcome import OUTCOMES, failure_of
 
@@ -49,10 +51,10 @@ class Metrics:
         """Count what the other layers of the stack know: the audit log's state, the policy in force."""
         del info
         for layer in layers:
-            log, policy = getattr(layer, "log", None), getattr(layer, "policy", None)
-            if log is not None:
-                self._instruments.audit.add(log)
-            if policy is not None:
+            if isinstance(layer, Audit):
+                self._instruments.audit.add(layer.log)
+            elif isinstance(layer, RegionGuard):
+                policy = layer.policy
                 self._instruments.policy_info.labels(policy.version, policy.digest).set(1)
                 for exception in policy.exceptions:
                     self._instruments.exception_expiry.labels(exception.id).set(exception.expires)
@@ -71,15 +73,16 @@ class Metrics:
             return known or _Series(self._instruments, self._decisions, operation, member)
 
         async def step(call: Call) -> Any:
-            begin()
+            try:
+                begin()
+            except Exception as fault:
+                telemetry_failed("metrics", fault)
             try:
                 result = await next_step(call)
             except BaseException as error:
-                end()
-                (series if call.backend is None else chosen(call.backend)).end(call, None, error)
+                (series if call.backend is None else chosen(call.backend)).end(call, None, error, end)
                 raise
-            end()
-            (series if call.backend is None else chosen(call.backend)).end(call, result, None)
+            (series if call.backend is None else chosen(call.backend)).end(call, result, None, end)
             return result
 
         return step
@@ -126,9 +129,10 @@ class _Series:
         self._labels = labels
         self._error_types: dict[str, Counter] = {}
 
-    def end(self, call: Call, result: Any, error: BaseException | None) -> None:
-        """Count a call that returned, or raised. It never raises."""
+    def end(self, call: Call, result: Any, error: BaseException | None, leave: Callable[..., None]) -> None:
+        """Count a call that returned, or raised; it is in flight no more. This never raises."""
         try:
+            leave()
             if error is None:
                 count, observe = self._ok
                 if self._listed is not None:
