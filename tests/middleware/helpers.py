@@ -117,7 +117,8 @@ class Seen:
 
     @property
     def exposition(self) -> str:
-        return generate_latest(self.registry).decode()
+        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call] # prometheus-client has no types
+        return text.decode()
 
 
 @contextmanager

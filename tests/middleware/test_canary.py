@@ -52,12 +52,13 @@ def told(seen: Seen) -> str:
 
 def parameters(operation: str, secret: str) -> dict[str, Any]:
     record = {"sessionId": "s1", "text": secret, secret: [secret], "nested": {"deep": secret}}
-    return {
+    shapes: dict[str, dict[str, Any]] = {
         "get": {"id": "r1"},
         "set": {"id": "r1", "value": record},
         "update": {"id": "r1", "updates": record},
         "listBySession": {"session_id": "s1"},
-    }[OPERATIONS[operation].verb]
+    }
+    return shapes[OPERATIONS[operation].verb]
 
 
 async def attempt(handlers: Handlers, operation: str, params: dict[str, Any]) -> str:

@@ -1,0 +1,161 @@
+"""A policy file is sound, or refused in one line that names file, key and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storescope import PolicyError
+from storescope.middleware import ResidencyPolicy
+from tests.region.policies import changed, sound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOML = """
+schema = "residency/1"
+version = "7"            # the author's own
+mode = "enforce"
+min_confidence = "declared"
+[regions]
+eu = ["aws:eu-west-1"]
+[tenants]
+acme = "eu-only"
+[rules.eu-only]
+store = ["eu"]
+access = ["eu"]
+home = "aws:eu-west-1"
+[[exceptions]]
+id = "x"
+rule = "eu-only"
+operations = ["session.get"]
+access = ["eu"]
+reason = "why"
+approved_by = ["a", "b"]
+expires = 2026-12-01T00:00:00Z
+"""
+
+WRONG: list[tuple[str, Any, str, str]] = [
+    # path, value, the key that is named, what is said
+    ("colour", "red", "colour", "unknown key; allowed are schema"),
+    ("tenant", {}, "tenant", "did you mean 'tenants'?"),
+    ("schema", ..., "schema", "is missing"),
+    ("schema", "residency/2", "schema", "allowed are residency/1"),
+    ("version", 7, "version", "must be a non-empty string"),
+    ("version", "", "version", "must be a non-empty string"),
+    ("mode", "enforced", "mode", "did you mean 'enforce'?"),
+    ("min_confidence", "sure", "min_confidence", "allowed are declared, probed, attested"),
+    ("regions", ["eu"], "regions", "must be a table"),
+    ("regions/eu", [], "regions.eu", "one or more"),
+    ("regions/eu", [1], "regions.eu", "non-empty strings"),
+    ("tenants/acme", "eu-onyl", "tenants.acme", "did you mean 'eu-only'?"),
+    ("tenants/acme", 1, "tenants.acme", "must be a non-empty string"),
+    ("rules", {}, "tenants.acme", "there are none to choose from"),
+    ("rules/eu-only", "eu", "rules.eu-only", "must be a table"),
+    ("rules/eu-only/stores", ["eu"], "rules.eu-only.stores", "did you mean 'store'?"),
+    ("rules/eu-only/store", ["asia"], "rules.eu-only.store", "there is no 'asia'; allowed are eu, us"),
+    ("rules/eu-only/store", "eu", "rules.eu-only.store", "must be a list"),
+    ("rules/eu-only/access", ..., "rules.eu-only.access", "is missing"),
+    ("rules/eu-only/home", "aws:us-east-1", "rules.eu-only.home", "allowed are aws:eu-central-1, aws:eu-west-1"),
+    ("rules/us-data/telemetry", ["moon"], "rules.us-data.telemetry", "there is no 'moon'"),
+    ("exceptions", {}, "exceptions", "each under [[exceptions]]"),
+    ("exceptions", ["x"], "exceptions", "each under [[exceptions]]"),
+    ("exceptions/0/until", 1, "exceptions[0].until", "unknown key"),
+    ("exceptions/0/rule", "none", "exceptions[0].rule", "allowed are eu-only, us-data"),
+    ("exceptions/0/operations", ["session.read"], "exceptions[0].operations", "there is no 'session.read'"),
+    ("exceptions/0/access", ..., "exceptions[0].store", "give store or access"),
+    ("exceptions/0/approved_by", ["one"], "exceptions[0].approved_by", "two different people"),
+    ("exceptions/0/approved_by", ["one", "one"], "exceptions[0].approved_by", "two different people"),
+    ("exceptions/0/expires", "soon", "exceptions[0].expires", "2027-01-31T00:00:00Z"),
+    ("exceptions/0/expires", "2026-12-01T00:00:00", "exceptions[0].expires", "with an offset"),
+    ("exceptions/0/expires", 1, "exceptions[0].expires", "with an offset"),
+    ("exceptions/0/id", ..., "exceptions[0].id", "is missing"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "key", "says"), WRONG, ids=lambda value: str(value)[:30])
+def test_what_is_wrong_is_named(path: str, value: Any, key: str, says: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        ResidencyPolicy.from_dict(changed(path, value), source="policy.toml")
+    text = str(refused.value)
+    assert text.startswith(f"policy.toml: {key}: ")
+    assert says in text
+    assert "\n" not in text
+
+
+def test_a_sound_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(TOML)
+    policy = ResidencyPolicy.load(tmp_path / "policy.toml")
+    assert policy.version == "7"
+    assert policy.tenants["acme"].store == {"aws:eu-west-1"}
+    assert policy.exceptions[0].expires == 1796083200.0
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"mode = ", "is not TOML"),
+        (b"mode = '\xff'", "must be UTF-8"),
+        (TOML.replace("2026-12-01T00:00:00Z", "2026-13-01T00:00:00Z").encode(), "is not TOML"),
+        (TOML.replace("2026-12-01T00:00:00Z", "2026-12-01").encode(), "expires"),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_line(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_bytes(content)
+    with pytest.raises(PolicyError, match=says) as refused:
+        ResidencyPolicy.load(tmp_path / "policy.toml")
+    assert str(tmp_path / "policy.toml") in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.toml", tmp_path):
+        with pytest.raises(PolicyError, match="cannot be read"):
+            ResidencyPolicy.load(path)
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["eu", "us"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+paths = st.sampled_from([path for path, *_ in WRONG])
+
+
+@given(changes=st.dictionaries(paths, junk, max_size=3), top=st.dictionaries(st.sampled_from(list(sound())), junk))
+def test_any_content_is_sound_or_refused(changes: dict[str, Any], top: dict[str, Any]) -> None:
+    policy = sound()
+    for path, value in changes.items():
+        policy = {**policy, path.split("/")[0]: changed(path, value).get(path.split("/")[0])}
+    with suppress(PolicyError):  # and nothing else
+        ResidencyPolicy.from_dict({**policy, **top})
+
+
+@given(seed=st.integers())
+def test_the_digest_does_not_depend_on_order(seed: int) -> None:
+    shuffler = random.Random(seed)
+
+    def shuffled(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        names = list(value)
+        shuffler.shuffle(names)
+        return {name: shuffled(value[name]) for name in names}
+
+    assert ResidencyPolicy.from_dict(shuffled(sound())).digest == ResidencyPolicy.from_dict(sound()).digest
+
+
+def test_the_digest_depends_on_content_and_not_on_comments(tmp_path: Path) -> None:
+    def digest(text: str) -> str:
+        (tmp_path / "policy.toml").write_text(text)
+        return ResidencyPolicy.load(tmp_path / "policy.toml").digest
+
+    assert digest(TOML) == digest(TOML.replace("# the author's own", ""))
+    assert digest(TOML) != digest(TOML.replace('version = "7"', 'version = "8"'))
+    assert math.log2(16) * len(digest(TOML)) == 256
