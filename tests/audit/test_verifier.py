@@ -1,0 +1,254 @@
+"""What was changed is found, by our verifier and by one that knows only the format page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storescope import AuditError
+from storescope.middleware import AuditLog
+from storescope.middleware._audit._keys import generate
+from storescope.middleware._audit._verify import Verdict, verify
+from tests.audit import independent_verifier
+from tests.audit.logs import make_folder, write_some
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@pytest.fixture(scope="module")
+def sound() -> Generator[tuple[Path, Path]]:
+    """A sound folder, which tests only read, and its key."""
+    with tempfile.TemporaryDirectory() as root:
+        yield make_folder(Path(root))
+
+
+@pytest.fixture
+def folder(sound: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A copy of the sound folder, for a test to spoil."""
+    shutil.copytree(sound[0], tmp_path / "audit")
+    return tmp_path / "audit"
+
+
+def streams(folder: Path) -> list[Path]:
+    """Return the streams' files, the oldest first; their names tell only seconds."""
+    return sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def both(folder: Path, key: Path) -> int:
+    """Return the verdict that both verifiers agree on."""
+    other = independent_verifier.verdict(folder, key)
+    try:
+        ours = int(verify(folder, key).verdict)
+    except AuditError:
+        ours = int(Verdict.USAGE)
+    assert ours == other
+    return ours
+
+
+def test_a_sound_folder_is_intact(sound: tuple[Path, Path]) -> None:
+    assert both(*sound) == Verdict.INTACT
+    report = verify(*sound)
+    assert (report.streams, report.records, report.findings) == (3, 3 * 8, [])
+    assert report.summary() == "intact: 24 records in 3 streams; self-consistent, not anchored"
+
+
+def test_every_changed_byte_is_found(folder: Path, sound: tuple[Path, Path]) -> None:
+    """No byte of a sealed stream can be changed."""
+    path = streams(folder)[0]
+    content = path.read_bytes()
+    for position in range(0, len(content), 37):
+        changed = bytearray(content)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        assert both(folder, sound[1]) not in {Verdict.INTACT, Verdict.UNSEALED}
+
+
+@st.composite
+def spoilings(draw: st.DrawFn) -> list[tuple[str, int, int, bytes]]:
+    kinds = ["byte", "drop", "double", "swap", "insert", "cut", "take from another stream"]
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 10**6), st.integers(0, 10**6), st.binary(max_size=40))
+    return draw(st.lists(one, min_size=1, max_size=3))
+
+
+def spoil(paths: list[Path], kind: str, first: int, second: int, junk: bytes) -> None:
+    path, other = paths[first % len(paths)], paths[second % len(paths)]
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    a, b = first % max(len(lines), 1), second % max(len(lines), 1)
+    if not lines:
+        return
+    if kind == "byte":
+        at = second % len(content)
+        path.write_bytes(content[:at] + junk[:1] + content[at + 1 :])
+        return
+    if kind == "cut":
+        path.write_bytes(content[: second % len(content)])
+        return
+    if kind == "drop":
+        del lines[a]
+    elif kind == "double":
+        lines.insert(b, lines[a])
+    elif kind == "swap":
+        lines[a], lines[b] = lines[b], lines[a]
+    elif kind == "insert":
+        lines.insert(a, junk.replace(b"\n", b" ") + b"\n")
+    else:
+        theirs = other.read_bytes().splitlines(keepends=True)
+        lines[a] = theirs[b % len(theirs)] if theirs else b"\n"
+    path.write_bytes(b"".join(lines))
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes=spoilings())
+def test_no_change_passes_as_intact(sound: tuple[Path, Path], changes: list[tuple[str, int, int, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "audit"
+        shutil.copytree(sound[0], folder)
+        before = {path.name: path.read_bytes() for path in streams(folder)}
+        for change in changes:
+            spoil(streams(folder), *change)
+        found = both(folder, sound[1])
+        unchanged = before == {path.name: path.read_bytes() for path in streams(folder)}
+        assert (found == Verdict.INTACT) == unchanged
+
+
+def test_an_open_stream_is_unsealed(tmp_path: Path) -> None:
+    public, key = generate(tmp_path / "auditor")
+    with AuditLog.open(tmp_path / "audit", auditor=public):
+        assert both(tmp_path / "audit", key) == Verdict.UNSEALED
+    assert both(tmp_path / "audit", key) == Verdict.INTACT
+
+
+def test_the_last_streams_end_cut_off_is_unsealed(folder: Path, sound: tuple[Path, Path]) -> None:
+    path = streams(folder)[-1]
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-2]))
+    assert both(folder, sound[1]) == Verdict.UNSEALED
+    path.write_bytes(b"".join(lines[:-1]) + lines[-1][:50])
+    assert both(folder, sound[1]) == Verdict.UNSEALED
+
+
+def test_an_announced_streams_end_cut_off_is_truncation(folder: Path, sound: tuple[Path, Path]) -> None:
+    path = streams(folder)[0]
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    assert both(folder, sound[1]) == Verdict.TRUNCATED
+    report = verify(folder, sound[1])
+    assert report.summary().startswith(f"truncated: stream {path.name.split('.')[0]}")
+
+
+def test_an_announced_stream_that_is_gone_is_missing(folder: Path, sound: tuple[Path, Path]) -> None:
+    streams(folder)[1].unlink()
+    assert both(folder, sound[1]) == Verdict.MISSING
+
+
+def test_a_stream_written_anew_by_who_holds_the_public_key_is_found_by_announcement(
+    folder: Path, sound: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """What the docs say: a whole stream can be replaced, and only what others said of it tells."""
+    public = sound[1].with_suffix(".pub")
+    with AuditLog.open(tmp_path / "forged", auditor=public) as log:
+        pass
+    forged = streams(log.folder)[0].read_bytes()
+    victim = streams(folder)[0]
+    victim.write_bytes(forged)
+    assert both(folder, sound[1]) == Verdict.ALTERED  # its lines name another stream
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"' + b"x" * 100_000 + b'"',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"mac":1}',
+        b'{"seq":1e999,"mac":"' + b"0" * 64 + b'"}',
+    ],
+    ids=lambda line: repr(line[:20]),
+)
+@pytest.mark.parametrize("where", [0, 3])
+def test_hostile_lines_are_altered_and_harm_nothing(
+    line: bytes, where: int, folder: Path, sound: tuple[Path, Path]
+) -> None:
+    path = streams(folder)[0]
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[where] = line + b"\n"
+    path.write_bytes(b"".join(lines))
+    assert both(folder, sound[1]) == Verdict.ALTERED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seq": True},
+        {"seq": "2"},
+        {"phase": ["header"]},
+        {"stream": None},
+        {"format": "storescope-audit/9"},
+        {"sealed": 1},
+        {"sealed": "AAAA"},
+        {"auditor": None},
+        {"heads": 1},
+        {"heads": [1]},
+    ],
+    ids=repr,
+)
+def test_headers_of_the_wrong_shape_are_refused(
+    change: dict[str, Any], folder: Path, sound: tuple[Path, Path]
+) -> None:
+    path = streams(folder)[0]
+    first, *rest = path.read_bytes().splitlines(keepends=True)
+    header = {**json.loads(first), **change}
+    path.write_bytes(json.dumps(header, separators=(",", ":")).encode() + b"\n" + b"".join(rest))
+    assert both(folder, sound[1]) in {Verdict.ALTERED, Verdict.USAGE}
+
+
+def test_a_line_without_end_is_not_read_into_memory(
+    folder: Path, sound: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storescope.middleware._audit._verify._MOST_LINE_BYTES", 4096)
+    path = streams(folder)[0]
+    path.write_bytes(b"x" * 10_000)
+    report = verify(folder, sound[1])
+    assert report.verdict is Verdict.ALTERED
+    assert "longer than any record" in report.findings[0].what
+
+
+def test_an_empty_file_is_unsealed(folder: Path, sound: tuple[Path, Path]) -> None:
+    """What a writer leaves that was stopped between making its file and writing the header."""
+    (folder / "20991231T235959Z-00000000.000001.jsonl").touch()
+    assert both(folder, sound[1]) == Verdict.UNSEALED
+
+
+def test_a_wrong_key_and_a_folder_without_streams_are_usage(
+    folder: Path, sound: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, other = generate(tmp_path / "other")
+    with pytest.raises(AuditError, match="the key is not the one"):
+        verify(folder, other)
+    for nothing in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(AuditError, match="holds no audit stream"):
+            verify(nothing, sound[1])
+    (folder / "x.jsonl").mkdir()
+    with pytest.raises(AuditError, match="cannot be read"):
+        verify(folder, sound[1])
+
+
+async def test_the_verifier_reads_while_a_writer_writes(tmp_path: Path) -> None:
+    public, key = generate(tmp_path / "auditor")
+    with AuditLog.open(tmp_path / "audit", auditor=public) as log:
+        await write_some(log, 5)
+        report = verify(log.folder, key)
+    assert report.verdict is Verdict.UNSEALED
+    assert report.records == 1 + 5 * 3
