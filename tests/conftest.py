@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+
+# The machines are shared and noisy: how long an example takes says nothing.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,10 @@ def generate(name: str | Path) -> tuple[Path, Path]:
     public, secret = Path(f"{name}.pub"), Path(f"{name}.key")
     key = PrivateKey.generate()
     try:
+        secret.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditError(f"{secret.parent}: the folder of the keys cannot be made: {error.strerror}") from None
+    try:
         _write_new(secret, _SECRET + base64.b64encode(bytes(key)).decode(), 0o600)
         _write_new(public, _PUBLIC + base64.b64encode(bytes(key.public_key)).decode(), 0o644)
     except FileExistsError as error:
@@ -137,7 +141,6 @@ def _load(path: str | Path, prefix: str, wanted: str) -> bytes:
 
 def _write_new(path: Path, text: str, mode: int) -> None:
     """Write a file that must not exist; nobody ever sees it half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._ids import NO_IDS, ClearIds, IdHasher
-from storescope.middleware._audit._keys import fingerprint, generate, load_or_make_id_key, load_public
+from storescope.middleware._audit._keys import fingerprint, generate, load_or_make_id_key, load_public, load_secret
 from storescope.middleware._audit._record import Circumstances, own_record
 from storescope.middleware._audit._stats import AuditStats
 from storescope.middleware._audit._stream import Head, Stream
@@ -312,18 +312,20 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 def _own_auditor(folder: Path) -> PublicKey:
     """Return the key of the pair beside the folder; make the pair on first use."""
     name = folder.resolve()
-    public = name.with_name(name.name + ".pub")
-    if not public.exists():
-        try:
-            _, secret = generate(name)
-        except AuditError:
-            if not public.exists():  # else another process was first
-                raise
-        else:
-            logger().warning(
-                "storescope.audit.key_made",
-                secret_key=str(secret),
-                auditor=fingerprint(load_public(public)),
-                advice="move the secret key to another machine: who has it and this folder can rewrite the log",
-            )
-    return load_public(public)
+    public, secret = (name.with_name(f"{name.name}.{ending}") for ending in ("pub", "key"))
+    if public.exists():
+        return load_public(public)
+    try:
+        generate(name)
+    except AuditError:
+        if not secret.exists():
+            raise
+        return load_secret(secret).public_key  # another process was first, and is about to write the public one
+    auditor = load_public(public)
+    logger().warning(
+        "storescope.audit.key_made",
+        secret_key=str(secret),
+        auditor=fingerprint(auditor),
+        advice="move the secret key to another machine: who has it and this folder can rewrite the log",
+    )
+    return auditor

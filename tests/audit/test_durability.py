@@ -1,0 +1,154 @@
+"""When a record is on the disk, and what a slow or failing disk does to calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storescope import AuditError
+from storescope.middleware import AuditLog
+from storescope.middleware._audit._stream import Stream
+from storescope.middleware._audit._verify import Verdict, verify
+from tests.audit.logs import records_of, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+REAL_SYNC = Stream.sync
+
+
+class Disk:
+    """Counts, slows or fails the syncs of streams."""
+
+    def __init__(self) -> None:
+        self.syncs = 0
+        self.seconds = 0.0
+        self.error: OSError | None = None
+
+    def sync(self, stream: Stream) -> None:
+        self.syncs += 1
+        time.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        REAL_SYNC(stream)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    made = Disk()
+
+    def sync(stream: Stream) -> None:
+        made.sync(stream)
+
+    monkeypatch.setattr(Stream, "sync", sync)
+    return made
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 (a thread does it, and sets no event of ours)
+            await asyncio.sleep(0.005)
+
+
+async def test_a_write_waits_until_its_intent_is_on_the_disk(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        before = disk.syncs
+        await wrapped(log)["session.set"](id="s1", value={})
+        assert disk.syncs > before
+        assert sum(log.stats.waits) == 1
+
+
+async def test_those_who_wait_share_one_sync(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        disk.seconds = 0.02
+        before, set_session = disk.syncs, wrapped(log)["session.set"]
+        await asyncio.gather(*(set_session(id=f"s{number}", value={}) for number in range(64)))
+        assert disk.syncs - before < 10
+
+
+async def test_what_nobody_waits_for_is_synced_soon(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        before = disk.syncs
+        await wrapped(log)["session.get"](id="s1")
+        assert disk.syncs == before
+        assert sum(log.stats.waits) == 0
+        await until(lambda: disk.syncs > before)
+
+
+async def test_each_waits_for_every_record(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit", durability="each") as log:
+        handlers = wrapped(log)
+        await handlers["session.set"](id="s1", value={})
+        await handlers["session.get"](id="s1")
+        assert sum(log.stats.waits) == 3
+
+
+async def test_none_has_no_thread_and_never_waits(tmp_path: Path, disk: Disk) -> None:
+    before = threading.active_count()
+    with AuditLog.open(tmp_path / "audit", durability="none") as log:
+        header = disk.syncs
+        await wrapped(log)["session.set"](id="s1", value={})
+        assert threading.active_count() == before
+        assert (disk.syncs, sum(log.stats.waits)) == (header, 0)
+
+
+@pytest.mark.parametrize("fault", ["slow", "failing"])
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_slow_or_failing_disk_is_answered_as_on_failure_says(
+    fault: str, on_failure: str, tmp_path: Path, disk: Disk
+) -> None:
+    with AuditLog.open(tmp_path / "audit", timeout=0.05) as log:
+        handlers = wrapped(log, on_failure=on_failure)
+        if fault == "slow":
+            disk.seconds = 0.5
+        else:
+            disk.error = OSError(5, "Input/output error")
+        begun = time.monotonic()
+        if on_failure == "allow":
+            await handlers["session.set"](id="s1", value={})
+        else:
+            with pytest.raises(AuditError, match="disk"):
+                await handlers["session.set"](id="s1", value={})
+        assert time.monotonic() - begun < 0.4  # bounded by the log's time-out, not by the disk
+        await handlers["session.get"](id="s1")
+        disk.seconds, disk.error = 0.0, None
+        await asyncio.sleep(0.6 if fault == "slow" else 0)
+        await handlers["session.set"](id="s2", value={})  # and all is well again
+        assert log.stats.failures["timeout" if fault == "slow" else "sync"] == 1
+    outcomes = [r["outcome"] for r in records_of(log) if r["phase"] == "outcome"]
+    assert outcomes == ["ok" if on_failure == "allow" else "error", "ok", "ok"]
+
+
+async def test_two_event_loops_may_share_a_log(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        set_session = wrapped(log)["session.set"]
+
+        async def many(name: str) -> None:
+            await asyncio.gather(*(set_session(id=f"{name}{number}", value={}) for number in range(50)))
+
+        threads = [threading.Thread(target=asyncio.run, args=(many(name),)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+    assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT
+    assert len(records_of(log)) == 2 + 200
+
+
+async def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        disk.seconds = 0.2
+
+        async def give_up() -> None:
+            task = asyncio.ensure_future(wrapped(log)["session.set"](id="s1", value={}))
+            await asyncio.sleep(0.02)
+            task.cancel()
+
+        await asyncio.to_thread(asyncio.run, give_up())
+        await wrapped(log)["session.set"](id="s2", value={})
+    assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT

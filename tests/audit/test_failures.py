@@ -1,0 +1,217 @@
+"""A folder that cannot be used, a disk that fills: calls are answered as `on_failure` says, nothing is torn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storescope import AuditError, WrapError
+from storescope.middleware import AuditLog, audit
+from storescope.middleware._audit._keys import generate
+from storescope.middleware._audit._verify import Verdict, verify
+from tests.audit.logs import records_of, wrapped, write_some
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+OS = "storescope.middleware._audit._stream.os."
+
+
+async def assert_answered(log: AuditLog, on_failure: str) -> None:
+    """Hold a read and a write to what `on_failure` says of a log that cannot be written."""
+    handlers = wrapped(log, on_failure=on_failure)
+    if on_failure == "allow":
+        await handlers["session.set"](id="s1", value={})
+    else:
+        with pytest.raises(AuditError, match="cannot be written"):
+            await handlers["session.set"](id="s1", value={})
+    if on_failure == "refuse":
+        with pytest.raises(AuditError, match="cannot be written"):
+            await handlers["session.get"](id="s1")
+    else:
+        assert await handlers["session.get"](id="s1") == {"id": "s1"}
+
+
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_folder_that_cannot_be_opened(on_failure: str, tmp_path: Path) -> None:
+    public, _ = generate(tmp_path / "auditor")
+    (tmp_path / "file").touch()
+    with AuditLog.open(tmp_path / "file" / "audit", auditor=public) as log:
+        await assert_answered(log, on_failure)
+        assert log.stats.failures["open"] >= 1
+
+
+async def test_opening_is_tried_again_after_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    public, secret = generate(tmp_path / "auditor")
+    (tmp_path / "audit").touch()
+    log = AuditLog.open(tmp_path / "audit", auditor=public)
+    with pytest.raises(AuditError):
+        await wrapped(log)["session.set"](id="s1", value={})
+    (tmp_path / "audit").unlink()
+    with pytest.raises(AuditError, match="its folder cannot be used"):  # not yet
+        await wrapped(log)["session.set"](id="s1", value={})
+    later = time.monotonic() + 1.1
+    monkeypatch.setattr("storescope.middleware._audit._log.time.monotonic", lambda: later)
+    await wrapped(log)["session.set"](id="s1", value={})
+    monkeypatch.undo()
+    log.close()
+    assert verify(log.folder, secret).verdict is Verdict.INTACT
+    header, gap, intent, *_ = records_of(log)
+    assert (header["phase"], gap["phase"], gap["unlogged"]) == ("header", "gap", 4)
+    assert intent["record"] is not None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of 64 KiB of its own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "storescope-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_full_disk(on_failure: str, small_disk: Path, tmp_path: Path) -> None:
+    public, secret = generate(tmp_path / "auditor")
+    with AuditLog.open(small_disk / "audit", auditor=public) as log:
+        filler = small_disk / "filler"
+        filler.write_bytes(b"x" * int(log.disk_free_bytes()))
+        with pytest.raises(AuditError):
+            await write_some(log, 10_000)  # what is left of the last page
+        await assert_answered(log, on_failure)
+        filler.unlink()
+        await wrapped(log)["session.set"](id="s1", value={})
+        gaps = [record for record in records_of(log) if record["phase"] == "gap"]
+        assert gaps
+        assert gaps[-1]["unlogged"] >= 3
+    assert verify(log.folder, secret).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize("takes_back", ["taken back", ""], ids=["taken back", "stays torn"])
+async def test_half_a_line_is_taken_back_or_its_stream_left(
+    takes_back: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    public, secret = generate(tmp_path / "auditor")
+    write, truncate = os.write, os.ftruncate
+
+    def write_half(descriptor: int, data: bytes) -> int:
+        return write(descriptor, data[: len(data) // 2])
+
+    def refuse(descriptor: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with AuditLog.open(tmp_path / "audit", auditor=public, durability="none") as log:
+        await write_some(log, 1)
+        monkeypatch.setattr(OS + "write", write_half)
+        monkeypatch.setattr(OS + "ftruncate", truncate if takes_back else refuse)
+        with pytest.raises(AuditError, match="No space left"):
+            log.append("intent", '"phase":"intent"')
+        monkeypatch.undo()
+        await write_some(log, 1)
+    report = verify(log.folder, secret)
+    assert report.verdict is (Verdict.INTACT if takes_back else Verdict.UNSEALED)
+    assert report.streams == (1 if takes_back else 2)
+    assert [r["unlogged"] for r in _records_that_are_whole(log) if r["phase"] == "gap"] == [1]
+
+
+def _records_that_are_whole(log: AuditLog) -> list[dict[str, Any]]:
+    for path in log.folder.glob("*.jsonl"):
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        path.write_bytes(whole + b"\n")
+    return records_of(log)
+
+
+async def test_only_the_outcome_of_a_write_failing_changes_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = AuditLog.append
+
+    def fail_outcomes(self: AuditLog, phase: str, text: str) -> int:
+        if phase == "outcome":
+            raise AuditError("no")
+        return append(self, phase, text)
+
+    with AuditLog.open(tmp_path / "audit") as log:
+        monkeypatch.setattr(AuditLog, "append", fail_outcomes)
+        await wrapped(log, on_failure="refuse")["session.set"](id="s1", value={})
+        with pytest.raises(AuditError):
+            await wrapped(log, on_failure="refuse")["session.get"](id="s1")
+
+
+async def test_a_closed_log_refuses(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path / "audit")
+    log.close()
+    log.close()  # a second time does nothing
+    with pytest.raises(AuditError, match="it is closed"):
+        await wrapped(log)["session.set"](id="s1", value={})
+
+
+async def test_a_seal_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AuditLog.open(tmp_path / "audit")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(OS + "write", full)
+    with pytest.raises(AuditError, match="No space left"):
+        log.close()
+
+
+FORKING = """
+import asyncio, os, sys
+from storescope import AuditError
+from storescope.middleware import AuditLog
+from tests.audit.logs import wrapped
+
+log = AuditLog.open(sys.argv[1], auditor=sys.argv[2])
+asyncio.run(wrapped(log)["session.set"](id="parent", value={}))
+child = os.fork()
+if child == 0:
+    try:
+        asyncio.run(wrapped(log)["session.set"](id="child", value={}))
+    except AuditError as error:
+        os._exit(0 if "before a fork" in str(error) else 1)
+    os._exit(2)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+asyncio.run(wrapped(log)["session.set"](id="parent", value={}))
+log.close()
+"""
+
+
+def test_a_forked_child_leaves_its_parents_stream_alone(tmp_path: Path) -> None:
+    public, secret = generate(tmp_path / "auditor")
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "audit"), str(public)]
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[2])
+    report = verify(tmp_path / "audit", secret)
+    assert (report.verdict, report.records) == (Verdict.INTACT, 6)
+
+
+@pytest.mark.parametrize(("option", "value"), [("durability", "maybe"), ("ids", "rot13")])
+def test_an_unknown_option_is_refused_before_anything_is_made(option: str, value: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(AuditError, match=option):
+        AuditLog.open(tmp_path / "audit", **options)
+    assert not list(tmp_path.iterdir())
+
+
+async def test_an_unknown_on_failure_is_refused(tmp_path: Path) -> None:
+    wrong: Any = "shrug"
+    with AuditLog.open(tmp_path / "audit") as log, pytest.raises(WrapError, match="refuse_writes or allow"):
+        audit(log, on_failure=wrong)
+
+
+def test_free_space_that_cannot_be_told_is_not_a_number(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        assert log.disk_free_bytes() > 0
+        log.folder = tmp_path / "nowhere"
+        assert log.disk_free_bytes() != log.disk_free_bytes()  # NaN is not itself

@@ -1,0 +1,128 @@
+"""Keys: made once, never overwritten, never in clear where they should not be."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storescope import AuditError
+from storescope.middleware import AuditLog
+from storescope.middleware._audit._chain import Hmac, next_key
+from storescope.middleware._audit._keys import StreamKeys, generate, load_public, load_secret
+from storescope.middleware._audit._tails import heads_of
+from storescope.middleware._audit._verify import Verdict, verify
+from tests.audit.logs import make_folder, records_of, write_some
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storescope.middleware._audit._stream import Head
+
+
+def test_a_pair_is_made_and_never_overwritten(tmp_path: Path) -> None:
+    public, secret = generate(tmp_path / "deep" / "auditor")
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert load_secret(secret).public_key == load_public(public)
+    with pytest.raises(AuditError, match="exists already"):
+        generate(tmp_path / "deep" / "auditor")
+    assert sorted(path.name for path in secret.parent.iterdir()) == ["auditor.key", "auditor.pub"]
+
+
+def test_a_pair_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AuditError, match="cannot be made"):
+        generate(tmp_path / "file" / "auditor")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"junk", b"storescope-audit-secret-1:!!!", b"\xff", b"storescope-audit-secret-1:AAAA"]
+)
+def test_a_damaged_key_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bad.key").write_bytes(content)
+    with pytest.raises(AuditError, match="is not a secret key"):
+        load_secret(tmp_path / "bad.key")
+    with pytest.raises(AuditError, match="is not a public key"):
+        AuditLog.open(tmp_path / "audit", auditor=tmp_path / "bad.key")
+    with pytest.raises(AuditError, match="cannot be read"):
+        AuditLog.open(tmp_path / "audit", auditor=tmp_path / "nowhere.pub")
+    assert not (tmp_path / "audit").exists()
+
+
+def test_a_pair_beside_the_folder_is_made_on_first_use_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            AuditLog.open(tmp_path / "audit").close()
+    warnings = [record.getMessage() for record in caplog.records if "key_made" in record.getMessage()]
+    assert len(warnings) == 1
+    assert str(tmp_path / "audit.key") in warnings[0]
+    assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.INTACT
+
+
+def test_the_secret_of_a_stream_is_nowhere_in_clear(tmp_path: Path) -> None:
+    folder, secret = make_folder(tmp_path, streams=1)
+    path = next(folder.glob("*.jsonl"))
+    sealed = json.loads(path.read_text().splitlines()[0])["sealed"]
+    keys = StreamKeys.unseal(sealed, load_secret(secret))
+    for file in folder.iterdir():
+        assert keys.mac not in file.read_bytes()
+        assert keys.mac.hex() not in file.read_text()
+    assert (folder / "id.key").read_text().strip() == keys.ids.hex()
+    assert (folder / "id.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_id_key_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "id.key").write_text("abc")
+    with pytest.raises(AuditError, match="64 hex digits"):
+        AuditLog.open(tmp_path / "audit")
+
+
+def test_processes_that_open_a_new_folder_at_once_agree_on_its_keys(tmp_path: Path) -> None:
+    code = "import sys; from storescope.middleware import AuditLog; AuditLog.open(sys.argv[1]).close()"
+    command = [sys.executable, "-c", code, str(tmp_path / "audit")]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(6)]
+    errors = [process.communicate(timeout=60)[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0] * 6, errors
+    report = verify(tmp_path / "audit", tmp_path / "audit.key")
+    assert (report.verdict, report.streams) == (Verdict.INTACT, 6)
+
+
+def test_the_next_epochs_key_is_as_the_format_page_says() -> None:
+    assert next_key(b"k" * 32) == Hmac(b"k" * 32).digest(b"storescope-audit/1 next epoch")
+    assert next_key(b"k" * 32) != b"k" * 32
+
+
+async def test_heads_leave_through_the_log_and_the_callback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heads: list[Head] = []
+    with caplog.at_level(logging.INFO), AuditLog.open(tmp_path / "audit", on_head=heads.append) as log:
+        await write_some(log, 1)
+    records = records_of(log)
+    assert [(head.seq, head.mac) for head in heads] == [(r["seq"], r["mac"]) for r in (records[0], records[-1])]
+    logged = [line for line in caplog.messages if "storescope.audit.head" in line]
+    assert [head.mac in line for head, line in zip(heads, logged, strict=True)] == [True, True]
+    assert heads_of(log.folder) == [(heads[-1].stream, heads[-1].seq, heads[-1].mac)]
+    assert log.stats.last_seal > 0
+
+
+def test_a_callback_that_raises_is_harmless(tmp_path: Path) -> None:
+    def fail(_: Head) -> None:
+        raise RuntimeError
+
+    AuditLog.open(tmp_path / "audit", on_head=fail).close()
+    assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.INTACT
+
+
+def test_damaged_streams_announce_nothing(tmp_path: Path) -> None:
+    folder, _ = make_folder(tmp_path, streams=1)
+    (folder / "20200101T000000Z-00000000.000001.jsonl").write_text("junk\n")
+    (folder / "20200101T000000Z-00000001.000001.jsonl").write_text("no line feed")
+    assert len(heads_of(folder)) == 1

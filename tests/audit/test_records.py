@@ -1,0 +1,169 @@
+"""What stands in a record, and that nothing a caller says can break a line."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+
+from storescope import CallContext, ResidencyError, Store, call_context, wrap
+from storescope.middleware import AuditLog, ResidencyPolicy, audit, region_guard, tracing
+from storescope.middleware._audit._ids import IdHasher
+from storescope.middleware._audit._keys import StreamKeys, generate, load_secret
+from storescope.middleware._audit._record import FIELDS
+from storescope.middleware._audit._verify import Verdict, verify
+from tests.audit.logs import BACKEND, HANDLERS, make_folder, records_of, wrapped, write_some
+
+if TYPE_CHECKING:
+    from storescope import Call
+
+EU, US = "aws:eu-west-1", "aws:us-east-1"
+POLICY = ResidencyPolicy.from_dict(
+    {
+        "schema": "residency/1",
+        "version": "1",
+        "mode": "enforce",
+        "min_confidence": "declared",
+        "regions": {"eu": [EU]},
+        "tenants": {"acme": "eu-only"},
+        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": EU}},
+    }
+)
+
+
+def test_every_record_has_every_field_in_order_and_the_mac_last(tmp_path: Path) -> None:
+    folder, _ = make_folder(tmp_path, streams=2)
+    for path in folder.glob("*.jsonl"):
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            record = json.loads(line)
+            names = list(record)
+            assert tuple(names[: len(FIELDS)]) == FIELDS
+            assert names[-1] == "mac"
+            assert record["seq"] == number
+            assert record["stream"] == path.name.split(".")[0]
+            assert line.isascii()
+
+
+async def test_an_intent_is_joined_to_its_outcome(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        await write_some(log, 1)
+        header, intent, outcome, read = records_of(log)
+    assert [r["phase"] for r in (header, intent, outcome, read)] == ["header", "intent", "outcome", "outcome"]
+    assert intent["call_id"] == outcome["call_id"] != read["call_id"]
+    assert (intent["operation"], intent["outcome"]) == ("session.set", None)
+    assert (outcome["outcome"], outcome["tenant"], outcome["actor"]) == ("ok", "acme", "someone")
+    assert (outcome["backend"], outcome["backend_region"]) == (BACKEND.system, EU)
+    assert outcome["duration_us"] >= 0
+
+
+async def test_ids_are_hashed_with_one_key_for_the_folder(tmp_path: Path) -> None:
+    public, secret = generate(tmp_path / "auditor")
+    for _ in range(2):
+        with AuditLog.open(tmp_path / "audit", auditor=public) as log:
+            await wrapped(log)["session.get"](id="s1")
+            await wrapped(log)["message.listBySession"](session_id="s1")
+    log = AuditLog.open(tmp_path / "audit", auditor=public)
+    log.close()
+    outcomes = [record for record in records_of(log) if record["phase"] == "outcome"]
+    seen = [outcome["session"] for outcome in outcomes]
+    assert len(set(seen)) == 1
+    assert [outcome["record"] for outcome in outcomes] == [seen[0], None] * 2
+    headers = [record for record in records_of(log) if record["phase"] == "header"]
+    keys = [StreamKeys.unseal(header["sealed"], load_secret(secret)) for header in headers]
+    assert keys[0].ids == keys[1].ids
+    assert keys[0].mac != keys[1].mac
+    assert IdHasher(keys[0].ids).hash("s1") == seen[0]
+
+
+async def test_ids_in_clear_for_who_asked(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit", ids="clear") as log:
+        await wrapped(log)["session.get"](id='s"1\ud800')
+    assert records_of(log)[1]["record"] == 's"1\ud800'
+
+
+texts = st.text(min_size=1, max_size=20)
+
+
+@settings(max_examples=100, deadline=None)
+@given(said=st.lists(texts, min_size=5, max_size=5), error=texts)
+async def test_nothing_that_a_caller_says_can_break_a_line(said: list[str], error: str) -> None:
+    call_id, actor, tenant, region, session = said
+
+    async def fail(*, id: str) -> None:
+        raise type(error, (Exception,), {"__module__": tenant})(id)
+
+    context = CallContext(call_id=call_id, actor=actor, tenant=tenant, region=region)
+    with tempfile.TemporaryDirectory() as root:
+        public, secret = generate(Path(root) / "auditor")
+        with AuditLog.open(Path(root) / "audit", auditor=public, durability="none") as log:
+            with pytest.raises(Exception):  # noqa: B017, PT011 (a class that the test has just made)
+                await Store("session.get", {"id": session}, context).on(
+                    wrap({"session.get": fail}, audit(log), backend=BACKEND)
+                )
+            _, outcome = records_of(log)
+        assert verify(log.folder, secret).verdict is Verdict.INTACT
+    assert (outcome["call_id"], outcome["actor"]) == (call_id, actor)
+    assert (outcome["tenant"], outcome["caller_region"]) == (tenant, region)
+
+
+async def test_the_intent_of_a_write_carries_the_decision_already(tmp_path: Path) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        handlers = wrapped(log, region_guard(POLICY, caller_region=EU))
+        with call_context(tenant="acme"):
+            await handlers["session.set"](id="s1", value={})
+        with call_context(tenant="acme", region=US), pytest.raises(ResidencyError):
+            await handlers["session.set"](id="s1", value={})
+        _, allowed, _, denied, outcome = records_of(log)
+    assert (allowed["phase"], allowed["decision"], allowed["rule"]) == ("intent", "allow", "eu-only")
+    assert allowed["policy"] == POLICY.digest
+    assert allowed["caller_region"] == EU  # the guard's, where the call says none
+    assert (denied["phase"], denied["decision"], denied["code"]) == ("intent", "deny", "call_region_forbidden")
+    assert (outcome["outcome"], outcome["error_type"]) == ("denied", "ResidencyError")
+
+
+async def test_what_will_not_be_made_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(self: AuditLog, position: int) -> None:
+        pytest.fail("it waited")
+
+    monkeypatch.setattr(AuditLog, "wait", fail)
+    with AuditLog.open(tmp_path / "audit") as log:
+        handlers = wrapped(log, region_guard(POLICY))
+        for wrong in ({"id": "s1", "value": {}}, {"id": "", "value": {}}):
+            with pytest.raises(Exception, match=r"session\.set"):
+                await handlers["session.set"](**wrong)
+
+
+async def test_trace_ids_are_the_spans(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def look(next_step: Any, operation: Any, backend: Any) -> Any:
+        def step(call: Call) -> Any:
+            seen.append(call.span_context)
+            return next_step(call)
+
+        return step
+
+    with AuditLog.open(tmp_path / "audit") as log:
+        handlers = wrap(HANDLERS, tracing(tracer_provider=TracerProvider()), audit(log), look, backend=BACKEND)
+        await handlers["session.get"](id="s1")
+        _, outcome = records_of(log)
+    assert int(outcome["trace_id"], 16) == seen[0].trace_id
+    assert int(outcome["span_id"], 16) == seen[0].span_id
+
+
+async def test_circumstances_are_forgotten_when_there_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storescope.middleware._audit._record._MOST_REMEMBERED", 4)
+    with AuditLog.open(tmp_path / "audit", durability="none") as log:
+        for number in range(20):
+            with call_context(tenant=f"t{number}"):
+                await wrapped(log)["session.get"](id="s1")
+        assert len(log.circumstances._made) <= 4
+    assert [r["tenant"] for r in records_of(log)[1:-1]] == [f"t{number}" for number in range(20)]
