@@ -25,6 +25,9 @@ def build() -> dict[str, str]:
 def write(folder: Path | str = GRAFANA) -> list[Path]:
     """Generate every dashboard into `folder`, by default over the committed ones.
 
+    Args:
+        folder: Where the JSON goes; made if it is missing.
+
     Returns:
         The files that were written.
     """

@@ -41,6 +41,10 @@ def plain_get(*, id: str) -> Any:
     return ROWS.get(id)
 
 
+def passing_on(**params: Any) -> Any:
+    return coroutine_get(**params)
+
+
 class Gets:
     async def __call__(self, *, id: str) -> Any:
         return ROWS.get(id)
@@ -55,11 +59,11 @@ async def get_from(rows: dict[str, Any], *, id: str) -> Any:
     [
         coroutine_get,
         plain_get,
-        lambda **params: coroutine_get(**params),
+        passing_on,
         Gets(),
         functools.partial(get_from, ROWS),
     ],
-    ids=["async def", "def", "lambda", "callable object", "partial"],
+    ids=["async def", "def", "def that returns an awaitable", "callable object", "partial"],
 )
 async def test_every_kind_of_handler_works(get: Any) -> None:
     for handlers in ({"session.get": get}, wrap({"session.get": get})):

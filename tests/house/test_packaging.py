@@ -1,0 +1,95 @@
+"""The wheel holds everything, and everything in it imports from there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TOP = ("storescope", "apps", "backends", "dashboards", "middleware")
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def folders_with_code() -> set[str]:
+    """Return every package by its name, from the folders that hold Python files."""
+    found: set[str] = set()
+    for top in TOP:
+        for path in (ROOT / top).rglob("*.py"):
+            parts = path.parent.relative_to(ROOT).parts
+            is_link = len(parts) > 1 and parts[0] == "storescope" and parts[1] in TOP
+            if not is_link:
+                found.add(".".join(parts if top == "storescope" else ("storescope", *parts)))
+    return found
+
+
+def test_every_package_is_listed() -> None:
+    assert set(project()["tool"]["setuptools"]["packages"]) == folders_with_code()
+
+
+def test_the_links_for_type_checkers_lead_to_the_code() -> None:
+    for top in TOP[1:]:
+        assert (ROOT / "storescope" / top).resolve() == ROOT / top
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from what git tracks, away from this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    archive = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    for name in filter(None, archive.decode().split("\0")):
+        source, target = ROOT / name, folder / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.symlink_to(source.readlink())
+        elif source.exists():
+            target.write_bytes(source.read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")]
+    subprocess.run(command, check=True, capture_output=True, timeout=110)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_imports_without_the_tree(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    code = (
+        "import importlib, pathlib, sys\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "for path in sorted(root.rglob('*.py')):\n"
+        "    parts = path.relative_to(root).with_suffix('').parts\n"
+        "    name = '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)\n"
+        "    if name.endswith('_worker'): continue\n"
+        "    module = importlib.import_module(name)\n"
+        "    assert pathlib.Path(module.__file__) == path, (module.__file__, path)\n"
+        "    print(name)\n"
+    )
+    installed = str(tmp_path / "installed")
+    # -I leaves out the folder that we are in, -S the editable install of this tree; dependencies are named instead.
+    site = next(path for path in sys.path if path.endswith("site-packages"))
+    program = f"import sys; sys.path[:0] = [{installed!r}, {site!r}]\n{code}"
+    command = [sys.executable, "-I", "-S", "-c", program, installed]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert folders_with_code() <= set(done.stdout.split())
+
+
+def test_the_wheel_holds_the_files_that_are_no_code(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "storescope/py.typed" in names
+    assert "storescope/dashboards/grafana/storage-traffic.json" in names
+    scripts = {f"storescope/backends/_redis/{path.name}" for path in (ROOT / "backends/_redis").glob("*.lua")}
+    assert scripts
+    assert scripts <= names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "examples/"))]
