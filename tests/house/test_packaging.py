@@ -75,7 +75,7 @@ def test_the_wheel_imports_without_the_tree(wheel: Path, tmp_path: Path) -> None
         "    print(name)\n"
     )
     installed = str(tmp_path / "installed")
-    # -I leaves out the folder that we are in, -S the editable install of this tree; dependencies are named instead.
+    # -I leaves out the folder that we are in, -S the editable install of this tree; dependencies are named.
     site = next(path for path in sys.path if path.endswith("site-packages"))
     program = f"import sys; sys.path[:0] = [{installed!r}, {site!r}]\n{code}"
     command = [sys.executable, "-I", "-S", "-c", program, installed]

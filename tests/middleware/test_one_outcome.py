@@ -134,7 +134,7 @@ async def test_a_time_out_of_ours_is_an_error(operation: str, where: str, tmp_pa
 
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize("limited", [False, True])
-async def test_a_cancellation_by_the_caller(operation: str, limited: bool, tmp_path: Path) -> None:  # noqa: FBT001
+async def test_a_cancellation_by_the_caller(operation: str, limited: bool, tmp_path: Path) -> None:
     with stack({operation: hang}, tmp_path) as seen, call_context(tenant="acme", region=REGION):
         handlers = wrap(seen.handlers, timeout(60)) if limited else seen.handlers
         task = asyncio.create_task(handlers[operation](**CALLS[operation]))

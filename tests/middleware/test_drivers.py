@@ -1,0 +1,164 @@
+"""Driver spans lie below the storage spans, under stable names, and hold nothing of what is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.instrumentation.redis import RedisInstrumentor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from storescope import wrap
+from storescope.backends import open_backend
+from storescope.middleware import instrument_drivers, tracing
+from storescope.middleware._drivers import _DriverTracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+STABLE = {
+    *("db.system.name", "db.operation.name", "db.namespace", "db.operation.batch.size"),
+    *("server.address", "server.port", "network.transport", "error.type"),
+}
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
+    """A provider that the drivers are instrumented with."""
+    made = TracerProvider()
+    made.add_span_processor(SimpleSpanProcessor(exporter))
+    assert instrument_drivers(tracer_provider=made) == ("redis",)
+    assert instrument_drivers(tracer_provider=made) == ("redis",)  # again changes nothing
+    yield made
+    RedisInstrumentor().uninstrument()
+
+
+def attributes(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+async def test_they_lie_below_under_stable_names_without_values(
+    redis_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    secret = uuid4().hex
+    async with open_backend(redis_url) as backend:
+        handlers = wrap(backend, tracing(tracer_provider=provider))
+        exporter.clear()
+        await handlers["session.set"](id=secret, value={"text": secret})
+        await handlers["session.get"](id=secret)
+    storage = {span.name: span for span in exporter.get_finished_spans() if "." in span.name}
+    below = [span for span in exporter.get_finished_spans() if "." not in span.name]
+    assert below[-1].name == "HGETALL"
+    assert below[-1].parent == storage["session.get"].get_span_context()
+    assert storage["session.get"].kind is SpanKind.INTERNAL
+    for span in below:
+        assert set(attributes(span)) <= STABLE
+        assert span.kind is SpanKind.CLIENT
+        assert secret not in span.to_json()
+    found = attributes(below[-1])
+    assert (found["db.system.name"], found["db.operation.name"], found["db.namespace"]) == (
+        "redis",
+        "HGETALL",
+        "0",
+    )
+    assert (found["server.address"], found["network.transport"]) == ("127.0.0.1", "tcp")
+
+
+async def test_a_failing_command_keeps_its_class_and_no_text(
+    redis_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    secret = uuid4().hex
+    async with Redis.from_url(redis_url.split("?", maxsplit=1)[0]) as client:
+        with pytest.raises(ResponseError):
+            await client.execute_command("NOSUCHCOMMAND", secret)  # type: ignore[no-untyped-call] # redis-py's own
+    (span,) = exporter.get_finished_spans()
+    assert attributes(span)["error.type"] == "redis.exceptions.ResponseError"
+    assert span.status.status_code is StatusCode.ERROR
+    assert secret not in span.to_json()
+
+
+async def test_a_pipeline_has_one_name_whatever_it_holds(
+    redis_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    async with Redis.from_url(redis_url.split("?", maxsplit=1)[0]) as client, client.pipeline() as pipeline:
+        for _ in range(3):
+            pipeline.get("x")
+        await pipeline.execute()
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "PIPELINE"
+    assert attributes(span)["db.operation.batch.size"] == 3
+
+
+async def test_below_an_unsampled_call_no_driver_span_is_sampled(redis_url: str) -> None:
+    exporter, off = InMemorySpanExporter(), TracerProvider(sampler=ALWAYS_OFF)
+    on = TracerProvider(sampler=ParentBased(trace_on()))
+    on.add_span_processor(SimpleSpanProcessor(exporter))
+    instrument_drivers(tracer_provider=on)
+    try:
+        async with open_backend(redis_url) as backend:
+            exporter.clear()
+            await wrap(backend, tracing(tracer_provider=off))["session.get"](id="s1")
+        assert exporter.get_finished_spans() == ()
+    finally:
+        RedisInstrumentor().uninstrument()
+
+
+def trace_on() -> Any:
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 (the one place that wants it)
+
+    return ALWAYS_ON
+
+
+def test_documents_and_statements_are_dropped_and_old_names_are_made_new(
+    provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    tracer = _DriverTracerProvider(provider, "redis").get_tracer("a driver", schema_url="old")
+    with tracer.start_as_current_span("FT.SEARCH") as span:
+        span.set_attribute("db.statement", "secret")
+        span.set_attribute("redis.search.xdoc_1.title", "secret")
+        span.set_attributes({"net.peer.port": 6379, "net.transport": "ip_tcp", "db.redis.database_index": 0})
+        span.set_status(StatusCode.ERROR, "secret")
+        span.add_event("secret")
+        span.record_exception(ValueError("secret"))
+        span.update_name("secret")
+        assert trace.get_current_span().is_recording()
+    (seen,) = exporter.get_finished_spans()
+    assert seen.name == "FT.SEARCH"
+    assert "secret" not in seen.to_json()
+    assert attributes(seen) == {
+        "db.system.name": "redis",
+        "db.operation.name": "FT.SEARCH",
+        "db.namespace": "0",
+        "server.port": 6379,
+        "network.transport": "tcp",
+    }
+
+
+def test_an_unsampled_driver_span_is_the_sdks_own() -> None:
+    tracer = _DriverTracerProvider(TracerProvider(sampler=ALWAYS_OFF), "redis").get_tracer("a driver")
+    span = tracer.start_span("GET")
+    assert type(span) is NonRecordingSpan
+    span.end()
+
+
+def test_a_span_ends_when_its_driver_ends_it(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
+    span = _DriverTracerProvider(None, "redis").get_tracer("a driver").start_span("GET")
+    span.end()  # no global provider is set, so that it goes nowhere
+    tracer = _DriverTracerProvider(provider, "redis").get_tracer("a driver")
+    recorded = tracer.start_span("GET")
+    assert recorded.is_recording()
+    recorded.end()
+    assert len(exporter.get_finished_spans()) == 1
