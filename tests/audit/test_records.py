@@ -13,28 +13,18 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 
 from storescope import CallContext, ResidencyError, Store, call_context, wrap
-from storescope.middleware import AuditLog, ResidencyPolicy, audit, region_guard, tracing
+from storescope.middleware import AuditLog, audit, region_guard, tracing
 from storescope.middleware._audit._ids import IdHasher
 from storescope.middleware._audit._keys import StreamKeys, generate, load_secret
 from storescope.middleware._audit._record import FIELDS
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit.logs import BACKEND, HANDLERS, make_folder, records_of, wrapped, write_some
+from tests.policies import EU_ONLY
+from tests.policies import FORBIDDEN as US
+from tests.policies import REGION as EU
 
 if TYPE_CHECKING:
     from storescope import Call
-
-EU, US = "aws:eu-west-1", "aws:us-east-1"
-POLICY = ResidencyPolicy.from_dict(
-    {
-        "schema": "residency/1",
-        "version": "1",
-        "mode": "enforce",
-        "min_confidence": "declared",
-        "regions": {"eu": [EU]},
-        "tenants": {"acme": "eu-only"},
-        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": EU}},
-    }
-)
 
 
 def test_every_record_has_every_field_in_order_and_the_mac_last(tmp_path: Path) -> None:
@@ -114,14 +104,14 @@ async def test_nothing_that_a_caller_says_can_break_a_line(said: list[str], erro
 
 async def test_the_intent_of_a_write_carries_the_decision_already(tmp_path: Path) -> None:
     with AuditLog.open(tmp_path / "audit") as log:
-        handlers = wrapped(log, region_guard(POLICY, caller_region=EU))
+        handlers = wrapped(log, region_guard(EU_ONLY, caller_region=EU))
         with call_context(tenant="acme"):
             await handlers["session.set"](id="s1", value={})
         with call_context(tenant="acme", region=US), pytest.raises(ResidencyError):
             await handlers["session.set"](id="s1", value={})
         _, allowed, _, denied, outcome = records_of(log)
     assert (allowed["phase"], allowed["decision"], allowed["rule"]) == ("intent", "allow", "eu-only")
-    assert allowed["policy"] == POLICY.digest
+    assert allowed["policy"] == EU_ONLY.digest
     assert allowed["caller_region"] == EU  # the guard's, where the call says none
     assert (denied["phase"], denied["decision"], denied["code"]) == ("intent", "deny", "call_region_forbidden")
     assert (outcome["outcome"], outcome["error_type"]) == ("denied", "ResidencyError")
@@ -133,7 +123,7 @@ async def test_what_will_not_be_made_waits_for_no_disk(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(AuditLog, "wait", fail)
     with AuditLog.open(tmp_path / "audit") as log:
-        handlers = wrapped(log, region_guard(POLICY))
+        handlers = wrapped(log, region_guard(EU_ONLY))
         for wrong in ({"id": "s1", "value": {}}, {"id": "", "value": {}}):
             with pytest.raises(Exception, match=r"session\.set"):
                 await handlers["session.set"](**wrong)

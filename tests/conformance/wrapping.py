@@ -14,31 +14,19 @@ from storescope import call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import (
     AuditLog,
-    ResidencyPolicy,
     audit,
     metrics,
     region_guard,
     timeout,
     tracing,
 )
+from tests.policies import EU_ONLY, REGION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from storescope import Handlers, Middleware
 
-REGION = "aws:eu-west-1"
-POLICY = ResidencyPolicy.from_dict(
-    {
-        "schema": "residency/1",
-        "version": "1",
-        "mode": "enforce",
-        "min_confidence": "declared",
-        "regions": {"eu": [REGION]},
-        "tenants": {"acme": "eu-only"},
-        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": REGION}},
-    }
-)
 ALL = ("tracing", "metrics", "audit", "timeout", "region_guard")
 WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALL}, "all": ALL}
 
@@ -49,7 +37,7 @@ def layers(names: tuple[str, ...], log: AuditLog) -> list[Middleware]:
         "metrics": metrics(registry=CollectorRegistry()),
         "audit": audit(log),
         "timeout": timeout(60),
-        "region_guard": region_guard(POLICY),
+        "region_guard": region_guard(EU_ONLY),
     }
     return [made[name] for name in names]
 

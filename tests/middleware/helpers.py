@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from storescope import BackendInfo, RecordNotFoundError, wrap
-from storescope.middleware import AuditLog, ResidencyPolicy, audit, metrics, region_guard, tracing
+from storescope.middleware import AuditLog, audit, metrics, region_guard, tracing
+from tests.policies import EU_ONLY, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,19 +25,7 @@ if TYPE_CHECKING:
 
     from storescope import Handlers, Middleware
 
-REGION, FORBIDDEN = "aws:eu-west-1", "aws:us-east-1"
 BACKEND = BackendInfo(system="memory", name="own", region=REGION)
-POLICY = ResidencyPolicy.from_dict(
-    {
-        "schema": "residency/1",
-        "version": "1",
-        "mode": "enforce",
-        "min_confidence": "declared",
-        "regions": {"eu": [REGION]},
-        "tenants": {"acme": "eu-only"},
-        "rules": {"eu-only": {"store": ["eu"], "access": ["eu"], "home": REGION}},
-    }
-)
 
 
 def memory_map() -> dict[str, Any]:
@@ -94,7 +83,7 @@ class Seen:
             "tracing": tracing(tracer_provider=provider),
             "metrics": metrics(registry=self.registry),
             "audit": audit(self.log),
-            "region_guard": region_guard(POLICY),
+            "region_guard": region_guard(EU_ONLY),
         }
 
     @property

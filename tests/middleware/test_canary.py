@@ -13,7 +13,8 @@ import structlog
 
 from storescope import OPERATIONS, BackendError, StorageError, Store, call_context, wrap
 from storescope.middleware import timeout
-from tests.middleware.helpers import FORBIDDEN, REGION, Seen, memory_map, stack
+from tests.middleware.helpers import Seen, memory_map, stack
+from tests.policies import FORBIDDEN, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Generator

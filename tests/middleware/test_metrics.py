@@ -18,7 +18,8 @@ from storescope.middleware import _log as own_log
 from storescope.middleware import _metrics as module
 from storescope.middleware._definitions import METRICS
 from storescope.middleware._instruments import instruments_of
-from tests.middleware.helpers import BACKEND, REGION, memory_map, stack
+from tests.middleware.helpers import BACKEND, memory_map, stack
+from tests.policies import REGION
 from tests.region.policies import sound
 
 if TYPE_CHECKING:

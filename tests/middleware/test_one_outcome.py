@@ -20,7 +20,8 @@ from storescope import (
     wrap,
 )
 from storescope.middleware import AuditLog, timeout
-from tests.middleware.helpers import FORBIDDEN, REGION, Seen, memory_map, stack
+from tests.middleware.helpers import Seen, memory_map, stack
+from tests.policies import FORBIDDEN, REGION
 
 if TYPE_CHECKING:
     from pathlib import Path

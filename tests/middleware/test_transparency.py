@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from storescope import OPERATIONS, Middleware, Store, call_context, wrap
 from storescope.middleware import AuditLog, audit, metrics, region_guard, timeout, tracing
-from tests.middleware.helpers import BACKEND, POLICY, REGION, memory_map
+from tests.middleware.helpers import BACKEND, memory_map
+from tests.policies import EU_ONLY, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ LAYERS: dict[str, Callable[[AuditLog], Middleware]] = {
     "metrics": lambda _: metrics(registry=CollectorRegistry()),
     "audit": audit,
     "timeout": lambda _: timeout(60),
-    "region_guard": lambda _: region_guard(POLICY),
+    "region_guard": lambda _: region_guard(EU_ONLY),
 }
 
 
