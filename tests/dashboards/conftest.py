@@ -24,7 +24,7 @@ def board(request: pytest.FixtureRequest) -> dict[str, Any]:
     return model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: the traffic draws random ids, which hypothesis would take for its own
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus with live traffic under the job `agents`, and under `idle` a store that nobody calls."""
     busy, idle = CollectorRegistry(), CollectorRegistry()
