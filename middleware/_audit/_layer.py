@@ -126,7 +126,7 @@ def _finisher(
             subject = records.subject(call, log.hasher or log.hasher_now())
         try:
             position = log.append("outcome", records.outcome(call, subject, failure))
-            if each:
+            if each and not isinstance(error, GeneratorExit):  # a coroutine that is being closed cannot wait
                 await log.wait(position)
         except AuditError as fault:  # the log has counted it
             telemetry_failed("audit", fault)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from storescope import Handlers, Middleware
+    from storescope.middleware._audit._log import Durability
 
 BACKEND = BackendInfo(system="memory", name="own", region=REGION)
 
@@ -65,9 +66,10 @@ class Seen:
     """The instruments of one stack.
 
     Attributes:
-        handlers: The wrapped map.
         log: The audit log.
         registry: The metrics.
+        exporter: The spans.
+        handlers: The wrapped map.
     """
 
     log: AuditLog
@@ -111,9 +113,11 @@ class Seen:
 
 
 @contextmanager
-def stack(handlers: Handlers, folder: Path, *extra: Middleware, backend: BackendInfo = BACKEND) -> Generator[Seen]:
+def stack(
+    handlers: Handlers, folder: Path, *extra: Middleware, durability: Durability = "group"
+) -> Generator[Seen]:
     """Wrap a map in all four layers, with `extra` inside of them."""
-    with AuditLog.open(folder / "audit", durability="group") as log:
+    with AuditLog.open(folder / "audit", durability=durability) as log:
         seen = Seen(log)
-        seen.handlers = wrap(handlers, *seen.layers().values(), *extra, backend=backend)
+        seen.handlers = wrap(handlers, *seen.layers().values(), *extra, backend=BACKEND)
         yield seen

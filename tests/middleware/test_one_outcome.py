@@ -26,6 +26,8 @@ from tests.policies import FORBIDDEN, REGION
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from storescope.middleware._audit._log import Durability
+
 
 def raising(error: BaseException) -> Any:
     async def handler(**_: Any) -> Any:
@@ -162,9 +164,13 @@ async def test_a_cancellation_while_waiting_for_the_audit_disk(
         assert_one_outcome(seen, "session.set", "cancelled", "CancelledError")
 
 
-async def test_a_coroutine_that_is_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", ["group", "each"])
+async def test_a_coroutine_that_is_closed(durability: Durability, tmp_path: Path) -> None:
     """A loop that shuts down closes what is suspended; nobody can await in there any more."""
-    with stack({"session.get": hang}, tmp_path) as seen, call_context(tenant="acme", region=REGION):
+    with (
+        stack({"session.get": hang}, tmp_path, durability=durability) as seen,
+        call_context(tenant="acme", region=REGION),
+    ):
         call = seen.handlers["session.get"](id="s1")
         call.send(None)
         call.close()
