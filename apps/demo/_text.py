@@ -33,7 +33,7 @@ def show(report: Report, console: Console) -> None:
 
 def _line(console: Console, markup: str, indent: int = 2) -> None:
     """Print a line that keeps its indent where it wraps."""
-    console.print(Padding(markup, (0, 0, 0, indent)), highlight=False)
+    console.print(Padding(markup, (0, 0, 0, indent), expand=False), highlight=False)
 
 
 def _heading(console: Console, title: str, what: str) -> None:
@@ -57,7 +57,7 @@ def _show_trace(console: Console, roots: list[SpanNode]) -> None:
         tree = Tree(f"{_label(root)} [dim]{calls}[/]")
         if root is shown:
             _grow(tree, root)
-        console.print(Padding(tree, (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(tree, (0, 0, 0, 2), expand=False), highlight=False)
 
 
 def _grow(tree: Tree, node: SpanNode) -> None:
