@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.contract import OPERATIONS
 from storescope.errors import PolicyError
-from storescope.middleware._region._reader import Table
+from storescope.middleware._region._reader import Table, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,11 +103,11 @@ class ResidencyPolicy:
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise PolicyError(f"{path}: cannot be read: {error.strerror}") from None
+            raise PolicyError(one_line(f"{path}: cannot be read: {error.strerror}")) from None
         except UnicodeDecodeError:
-            raise PolicyError(f"{path}: must be UTF-8") from None
-        except tomllib.TOMLDecodeError as error:
-            raise PolicyError(f"{path}: is not TOML: {error}") from None
+            raise PolicyError(one_line(f"{path}: must be UTF-8")) from None
+        except (ValueError, RecursionError) as error:  # endless numbers and nesting are not TOMLDecodeErrors
+            raise PolicyError(one_line(f"{path}: is not TOML: {error}")) from None
         return cls.from_dict(data, source=str(path))
 
     @classmethod
@@ -136,7 +136,7 @@ class ResidencyPolicy:
             min_confidence=top.choice("min_confidence", CONFIDENCES),
             tenants=_tenants(top.table("tenants"), rules),
             rules=rules,
-            exceptions=tuple(_exception(table, groups, rules) for table in top.array("exceptions")),
+            exceptions=_exceptions(top, groups, rules),
         )
 
 
@@ -174,12 +174,25 @@ def _regions(table: Table, key: str, groups: dict[str, frozenset[str]]) -> froze
     return frozenset().union(*(groups[name] for name in names))
 
 
+def _exceptions(
+    top: Table, groups: dict[str, frozenset[str]], rules: dict[str, Rule]
+) -> tuple[PolicyException, ...]:
+    made: dict[str, PolicyException] = {}
+    for table in top.array("exceptions"):
+        exception = _exception(table, groups, rules)
+        if exception.id in made:
+            table.fail("id", f"{exception.id!r} is given twice; each exception needs an id of its own")
+        made[exception.id] = exception
+    return tuple(made.values())
+
+
 def _exception(table: Table, groups: dict[str, frozenset[str]], rules: dict[str, Rule]) -> PolicyException:
     table.only("id", "rule", "operations", "store", "access", "reason", "approved_by", "expires")
     if not (table.has("store") or table.has("access")):
         table.fail("store", "give store or access: the groups that the exception adds")
     approved_by = tuple(table.texts("approved_by"))
-    if len(set(approved_by)) != 2:  # noqa: PLR2004 (the four-eyes principle)
+    people = {name.strip().casefold() for name in approved_by}
+    if not len(approved_by) == len(people) == 2:  # noqa: PLR2004 (the four-eyes principle)
         table.fail("approved_by", "must name two different people")
     return PolicyException(
         id=table.text("id"),

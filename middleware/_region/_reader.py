@@ -22,7 +22,7 @@ class Table:
 
     def fail(self, key: str, allowed: str) -> NoReturn:
         """Raise the one line that says what is wrong."""
-        raise PolicyError(f"{self._source}: {self._name(key)}: {allowed}")
+        raise PolicyError(one_line(f"{self._source}: {self._name(key)}: {allowed}"))
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
@@ -106,6 +106,11 @@ class Table:
             self.fail(key, f"must be tables, each under [[{key}]]")
         for position, value in enumerate(values):
             yield Table(self._source, f"{self._name(key)}[{position}]", value)
+
+
+def one_line(text: str) -> str:
+    """Return the text with what could break its line escaped: a file's keys and values may hold anything."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _nearest(value: str, allowed: tuple[str, ...]) -> str:

@@ -72,6 +72,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("exceptions/0/access", ..., "exceptions[0].store", "give store or access"),
     ("exceptions/0/approved_by", ["one"], "exceptions[0].approved_by", "two different people"),
     ("exceptions/0/approved_by", ["one", "one"], "exceptions[0].approved_by", "two different people"),
+    ("exceptions/0/approved_by", ["one", " ONE"], "exceptions[0].approved_by", "two different people"),
+    ("exceptions/0/approved_by", ["one", "two", "three"], "exceptions[0].approved_by", "two different people"),
     ("exceptions/0/expires", "soon", "exceptions[0].expires", "2027-01-31T00:00:00Z"),
     ("exceptions/0/expires", "2026-12-01T00:00:00", "exceptions[0].expires", "with an offset"),
     ("exceptions/0/expires", 1, "exceptions[0].expires", "with an offset"),
@@ -102,6 +104,8 @@ def test_a_sound_file_is_read(tmp_path: Path) -> None:
     [
         (b"mode = ", "is not TOML"),
         (b"mode = '\xff'", "must be UTF-8"),
+        (b"mode = " + b"9" * 5_000, "is not TOML"),
+        (b"mode = " + b"[" * 100_000, "is not TOML"),
         (TOML.replace("2026-12-01T00:00:00Z", "2026-13-01T00:00:00Z").encode(), "is not TOML"),
         (TOML.replace("2026-12-01T00:00:00Z", "2026-12-01").encode(), "expires"),
     ],
@@ -112,6 +116,19 @@ def test_what_cannot_be_parsed_is_one_line(content: bytes, says: str, tmp_path: 
         ResidencyPolicy.load(tmp_path / "policy.toml")
     assert str(tmp_path / "policy.toml") in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_an_id_that_two_exceptions_share_is_refused() -> None:
+    exceptions = sound()["exceptions"] * 2
+    with pytest.raises(PolicyError, match=r"exceptions\[1\]\.id: 'support' is given twice"):
+        ResidencyPolicy.from_dict(sound(exceptions=exceptions))
+
+
+def test_keys_and_values_that_would_break_the_line_are_escaped() -> None:
+    for policy in (sound(**{"a\nb": 1}), changed("mode", "a\u2028b"), changed("tenants/acme", "x\r")):
+        with pytest.raises(PolicyError) as refused:
+            ResidencyPolicy.from_dict(policy)
+        assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
