@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from storescope.context import CallContext
 
 _ATTRIBUTE = "__storescope__"
+_UNMARKED: tuple[None, None] = (None, None)
 Opener: TypeAlias = Callable[[Call], None]
 OpenCall: TypeAlias = Callable[[dict[str, Any], "CallContext"], Call]
 
@@ -88,7 +89,11 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
 
 def wrapped_of(handler: Handler) -> Wrapped | None:
     """Return what `wrap` left on a handler; None if it was never wrapped."""
-    return getattr(handler, _ATTRIBUTE, None)
+    marked: Handler | None
+    wrapped: Wrapped | None
+    marked, wrapped = getattr(handler, _ATTRIBUTE, _UNMARKED)
+    # `functools.wraps` copies the mark onto a user's decorator, which must run all the same.
+    return wrapped if marked is handler else None
 
 
 def _wrapped(handler: Handler, operation: Operation, backend: BackendInfo | None) -> Wrapped:
@@ -170,7 +175,7 @@ def _entry(wrapped: Wrapped) -> Handler:
     """Return the handler that callers see: it opens the `Call` and sends it through the steps."""
     handler = _ENTRIES[wrapped.operation.params](wrapped.step, wrapped.open)
     handler.__name__ = handler.__qualname__ = wrapped.operation.name
-    setattr(handler, _ATTRIBUTE, wrapped)
+    setattr(handler, _ATTRIBUTE, (handler, wrapped))
     return handler
 
 

@@ -353,3 +353,19 @@ async def test_a_cancelled_call_cancels_the_handler() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert cancelled.is_set()
+
+
+async def test_a_users_decorator_on_a_wrapped_handler_still_runs() -> None:
+    notes: list[str] = []
+    inner = wrap({"session.get": coroutine_get}, noting("layer", notes))["session.get"]
+
+    @functools.wraps(inner)  # copies every attribute, what `wrap` left there too
+    async def decorated(**params: Any) -> Any:
+        notes.append("decorator")
+        return await inner(**params)
+
+    for handlers in ({"session.get": decorated}, wrap({"session.get": decorated})):
+        notes.clear()
+        assert await Store("session.get", {"id": "s1"}).on(handlers) == {"id": "s1"}
+        assert notes == ["decorator", "layer"]
+    assert wrapped_of(decorated) is None
