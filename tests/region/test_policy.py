@@ -77,8 +77,6 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("exceptions/0/expires", "soon", "exceptions[0].expires", "2027-01-31T00:00:00Z"),
     ("exceptions/0/expires", "2026-12-01T00:00:00", "exceptions[0].expires", "with an offset"),
     ("exceptions/0/expires", 1, "exceptions[0].expires", "with an offset"),
-    ("exceptions/0/approved_by", ["a@acme", " A@Acme"], "exceptions[0].approved_by", "two different people"),
-    ("exceptions/0/approved_by", ["a", "b", "c"], "exceptions[0].approved_by", "two different people"),
     ("exceptions/0/approved_by", ["a", "a", "b"], "exceptions[0].approved_by", "two different people"),
     ("exceptions/0/operations", [], "exceptions[0].operations", "one or more"),
     ("exceptions/0/store", [], "exceptions[0].store", "one or more"),
@@ -86,7 +84,6 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("exceptions/0/reason", "", "exceptions[0].reason", "must be a non-empty string"),
     ("exceptions/0/expires", True, "exceptions[0].expires", "with an offset"),
     ("exceptions/0/id", ..., "exceptions[0].id", "is missing"),
-    ("exceptions", sound()["exceptions"] * 2, "exceptions[1].id", "'support' is given twice"),
     ("rules/eu-only/access", [], "rules.eu-only.access", "one or more"),
     ("rules/eu-only/home", ..., "rules.eu-only.home", "is missing"),
     ("rules/us-data/telemetry", [], "rules.us-data.telemetry", "one or more"),
@@ -127,8 +124,6 @@ def test_a_sound_file_is_read(tmp_path: Path) -> None:
         (TOML.replace("2026-12-01T00:00:00Z", "2026-13-01T00:00:00Z").encode(), "is not TOML"),
         (TOML.replace("2026-12-01T00:00:00Z", "2026-12-01").encode(), "expires"),
         (TOML.replace("2026-12-01T00:00:00Z", "2026-12-01T00:00:00").encode(), "expires"),
-        (b"a = " + b"[" * 100_000, "is not TOML"),  # deeper than the parser can follow
-        (b"a = " + b"9" * 5_000, "is not TOML"),  # longer than an integer may be
         (b'"two\\nlines" = 1', "unknown key"),
     ],
 )
