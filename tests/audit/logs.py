@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from storescope import BackendInfo, CallContext, Store, wrap
@@ -54,9 +55,13 @@ async def write_some(log: AuditLog, count: int = 2) -> None:
 def make_folder(root: Path, *, streams: int = 3, count: int = 2) -> tuple[Path, Path]:
     """Write a folder of several sealed streams; return it and the key that verifies it."""
     public, secret = generate(root / "auditor")
-    for _ in range(streams):
+    seen: set[Path] = set()
+    for number in range(streams):
         with AuditLog.open(root / "audit", auditor=public, durability="none") as log:
             asyncio.run(write_some(log, count))
+        (newest,) = set(log.folder.glob("*.jsonl")) - seen
+        seen.add(newest)
+        os.utime(newest, (number, number))  # so that tests can tell their order: names and clocks are too coarse
     return root / "audit", secret
 
 

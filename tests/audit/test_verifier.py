@@ -38,7 +38,7 @@ def folder(sound: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def streams(folder: Path) -> list[Path]:
-    """Return the streams' files, the oldest first; their names tell only seconds."""
+    """Return the streams' files, the oldest first, by the times that `make_folder` set."""
     return sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
@@ -113,8 +113,9 @@ def test_no_change_passes_as_intact(sound: tuple[Path, Path], changes: list[tupl
         folder = Path(root) / "audit"
         shutil.copytree(sound[0], folder)
         before = {path.name: path.read_bytes() for path in streams(folder)}
+        paths = streams(folder)
         for change in changes:
-            spoil(streams(folder), *change)
+            spoil(paths, *change)
         found = both(folder, sound[1])
         unchanged = before == {path.name: path.read_bytes() for path in streams(folder)}
         assert (found == Verdict.INTACT) == unchanged
