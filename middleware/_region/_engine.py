@@ -95,7 +95,7 @@ class Memory:
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:
-    if tenant is None:
+    if not tenant:
         return None
     return policy.tenants.get(tenant) or policy.tenants.get("*")
 
@@ -111,7 +111,7 @@ def _judge(
     widened_by: PolicyException | None,
 ) -> tuple[str, str]:
     """Return the code, and what would be allowed, by a rule and perhaps an exception from it."""
-    if question.tenant is None:
+    if not question.tenant:
         return "tenant_missing", "with a tenant in the call's context"
     if rule is None:
         return "tenant_unlisted", "with a rule for the tenant in [tenants]"
@@ -126,7 +126,8 @@ def _judge_backend(policy: ResidencyPolicy, backend: BackendInfo, store: frozens
         return "backend_region_unknown", f"with a backend that says it is in {_listed(store)}"
     if backend.region not in store:
         return "backend_region_forbidden", f"with a backend in {_listed(store)}"
-    if CONFIDENCES.index(backend.region_confidence) < CONFIDENCES.index(policy.min_confidence):
+    known = backend.region_confidence in CONFIDENCES
+    if not known or CONFIDENCES.index(backend.region_confidence) < CONFIDENCES.index(policy.min_confidence):
         return "backend_confidence_low", f"if the region were {policy.min_confidence}"
     return None
 

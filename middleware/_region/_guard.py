@@ -58,8 +58,8 @@ class RegionGuard:
 
         def step(call: Call) -> Awaitable[Any]:
             decision = call.decision
-            if (decision is None or not decision.allowed) and call.refusal is None:
-                raise _denial(operation, decision)
+            if decision is None or not decision.allowed:  # a refused call too: a layer inside might answer it
+                raise call.refusal or _denial(operation, decision)
             return next_step(call)
 
         return step
