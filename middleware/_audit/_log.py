@@ -156,13 +156,14 @@ class AuditLog:
             except OSError as error:
                 if stream.torn:  # half a line stays at its end: go on in a new stream
                     self._stream = None
+                    if self._syncer is not None:
+                        self._syncer.lose(self._position)
                     stream.abandon()
                 raise self._failed("write", error.strerror) from None
             self.stats.records[phase] += 1
-            self._position += 1
-            position = self._position
-        if self._syncer is not None:
-            self._syncer.wrote(position)
+            self._position = position = self._position + 1
+            if self._syncer is not None:  # under the lock, so that positions reach it in order
+                self._syncer.wrote(position)
         return position
 
     async def wait(self, position: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 import time
 from collections import defaultdict
@@ -32,6 +33,7 @@ class Syncer:
         """
         self._sync = sync
         self._written = 0
+        self._tried = 0  # by a sync that went well or not
         self._synced = 0
         self._waiters: list[_Waiter] = []
         self._changed = threading.Condition()
@@ -40,10 +42,9 @@ class Syncer:
         self._thread.start()
 
     def wrote(self, position: int) -> None:
-        """Note that everything up to `position` was handed to the operating system."""
-        idle = self._written == self._synced
-        self._written = position
-        if idle:  # the thread sleeps until there is something to do
+        """Note that everything up to `position` was handed to the operating system. Called in order."""
+        before, self._written = self._written, position
+        if before == self._tried:  # read last: the thread may sleep, until there is something to do
             with self._changed:
                 self._changed.notify()
 
@@ -61,6 +62,10 @@ class Syncer:
             self._waiters.append(_Waiter(position, loop, future))
             self._changed.notify()
         await future
+
+    def lose(self, position: int) -> None:
+        """Tell who waits for something up to `position` that it may never be on the disk."""
+        self._release(position, OSError(errno.EIO, "its stream was abandoned"))
 
     def stop(self, timeout: float) -> None:
         """End the thread; a disk that hangs is not waited for longer than `timeout` seconds."""
@@ -82,7 +87,7 @@ class Syncer:
     def _next(self) -> bool:
         """Sleep until a sync is due; return False when it is time to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._waiters or self._written > self._synced)
+            self._changed.wait_for(lambda: self._stopping or self._waiters or self._written > self._tried)
             if not self._waiters and not self._stopping:  # nobody is in a hurry: let more gather
                 due = time.monotonic() + LAZY_SECONDS
                 self._changed.wait_for(lambda: self._stopping or self._waiters, max(0.0, due - time.monotonic()))
@@ -90,12 +95,11 @@ class Syncer:
 
     def _release(self, position: int, fault: OSError | None) -> None:
         with self._changed:
+            self._tried = max(self._tried, position)  # after a fault the next record tries again: no busy loop
             if fault is None:
                 self._synced = max(self._synced, position)
             ready = [waiter for waiter in self._waiters if waiter.position <= position]
             self._waiters = [waiter for waiter in self._waiters if waiter.position > position]
-            if fault is not None and not ready:
-                self._synced = position  # nobody waits: the next record tries again, without a busy loop
         futures: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
         for waiter in ready:
             futures[waiter.loop].append(waiter.future)

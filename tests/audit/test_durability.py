@@ -12,6 +12,7 @@ import pytest
 from storescope import AuditError
 from storescope.middleware import AuditLog
 from storescope.middleware._audit._stream import Stream
+from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit.logs import records_of, wrapped
 
@@ -152,3 +153,86 @@ async def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path: Path, di
         await asyncio.to_thread(asyncio.run, give_up())
         await wrapped(log)["session.set"](id="s2", value={})
     assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT
+
+
+async def test_a_write_is_not_told_that_a_failed_sync_brought_it_to_the_disk() -> None:
+    """Even if that sync was not made for it: nobody waited yet when it failed."""
+    tries: list[int] = []
+
+    def fail() -> None:
+        tries.append(1)
+        raise OSError(5, "Input/output error")
+
+    syncer = Syncer(fail)
+    syncer.wrote(1)
+    await until(lambda: syncer._tried == 1)
+    with pytest.raises(OSError, match="Input/output"):
+        await syncer.wait(1)
+    assert len(tries) == 2
+    syncer.stop(1)
+
+
+async def test_a_record_written_while_a_sync_runs_is_synced_by_the_next() -> None:
+    syncer: Syncer
+    tries: list[int] = []
+
+    def sync() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            syncer.wrote(2)
+
+    syncer = Syncer(sync)
+    syncer.wrote(1)
+    await until(lambda: len(tries) == 2)
+    await syncer.wait(2)
+    assert len(tries) == 2  # it had been synced, and was not again
+    syncer.stop(1)
+
+
+def test_positions_reach_the_syncer_in_order_from_several_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of order, the last write would wait for a position that nobody brings any more."""
+    seen: list[int] = []
+
+    def wrote(self: Syncer, position: int) -> None:
+        time.sleep(0.001 * (position % 3))
+        seen.append(position)
+
+    monkeypatch.setattr(Syncer, "wrote", wrote)
+    with AuditLog.open(tmp_path / "audit") as log:
+        get = wrapped(log)["session.get"]
+
+        async def many() -> None:
+            for _ in range(30):
+                await get(id="s1")
+
+        threads = [threading.Thread(target=asyncio.run, args=(many(),)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert seen == list(range(1, 91))
+
+
+async def test_who_waits_for_a_stream_that_is_left_is_told_so(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync of the stream that follows says nothing of what stood in the one before."""
+    with AuditLog.open(tmp_path / "audit") as log:
+        disk.seconds = 0.1
+        waiting = asyncio.ensure_future(wrapped(log)["session.set"](id="s1", value={}))
+        await asyncio.sleep(0.02)
+
+        def tear(self: Stream, text: str) -> None:
+            self.torn = True
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Stream, "write", tear)
+            await wrapped(log)["session.get"](id="s2")
+        await wrapped(log)["session.get"](id="s3")
+        with pytest.raises(AuditError, match="its stream was abandoned"):
+            await waiting
+    report = verify(log.folder, tmp_path / "audit.key")
+    assert (report.verdict, report.streams) == (Verdict.UNSEALED, 2)
