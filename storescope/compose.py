@@ -114,7 +114,7 @@ def innermost(handler: Handler) -> Step:
     else:
 
         async def run(**params: Any) -> Any:
-            result = await asyncio.to_thread(handler, **params)
+            result = await asyncio.to_thread(_call_plain, handler, params)
             return await result if inspect.isawaitable(result) else result
 
     # Not a coroutine of its own, which would cost one more for every call: it is awaited where it is called.
@@ -124,6 +124,14 @@ def innermost(handler: Handler) -> Step:
         return run(**call.params)  # type: ignore[no-any-return] # a handler's results are the agent's own
 
     return step
+
+
+def _call_plain(handler: Handler, params: dict[str, Any]) -> Any:
+    """Call a plain `def`. A `next()` that found nothing must not get into a future, which would wait forever."""
+    try:
+        return handler(**params)
+    except StopIteration as error:
+        raise RuntimeError("handler raised StopIteration") from error  # as a coroutine does
 
 
 def _is_async(handler: Handler) -> bool:

@@ -369,3 +369,30 @@ async def test_a_users_decorator_on_a_wrapped_handler_still_runs() -> None:
         assert await Store("session.get", {"id": "s1"}).on(handlers) == {"id": "s1"}
         assert notes == ["decorator", "layer"]
     assert wrapped_of(decorated) is None
+
+
+async def test_a_plain_handler_whose_next_finds_nothing_fails_and_does_not_hang() -> None:
+    def first(*, id: str) -> Any:
+        return next(iter(()))
+
+    for handlers in ({"session.get": first}, wrap({"session.get": first})):
+        async with asyncio.timeout(5):
+            with pytest.raises(RuntimeError, match="StopIteration") as raised:
+                await Store("session.get", {"id": "s1"}).on(handlers)
+        assert isinstance(raised.value.__cause__, StopIteration)
+
+
+async def test_what_a_users_handler_raises_passes_unchanged() -> None:
+    error = KeyError("their own")
+
+    async def raises(*, id: str) -> None:
+        raise error
+
+    def raises_in_a_thread(*, id: str) -> None:
+        raise error
+
+    for get in (raises, raises_in_a_thread):
+        for handlers in ({"session.get": get}, wrap({"session.get": get})):
+            with pytest.raises(KeyError) as raised:
+                await Store("session.get", {"id": "s1"}).on(handlers)
+            assert raised.value is error
