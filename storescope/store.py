@@ -17,6 +17,10 @@ _TO_WIRE: dict[str, str] = {"session_id": "sessionId"}
 _FROM_WIRE: dict[str, str] = {"sessionId": "session_id"}
 
 
+def _refuse_constant(_: str) -> None:
+    raise ValueError  # NaN and the infinities, which Python would read and JSON has not
+
+
 class Store:
     """One storage operation on its way to a handler map.
 
@@ -74,7 +78,9 @@ class Store:
             raise UnsupportedOperationError(f"there is no handler for {self.operation}; the map has {present}")
         context = self.context or current_context()
         ambient = context
-        if context.call_id is not None:  # it is this call's: calls that the handler makes have their own
+        if (
+            context.call_id is not None or context.attempt != 1
+        ):  # this call's; those its handler makes have their own
             ambient = replace(context, call_id=None, attempt=1)
         wrapped = wrapped_of(handler)
         with use_context(ambient):
@@ -97,10 +103,16 @@ class Store:
         if self.context is not None:
             envelope["context"] = self.context.to_dict()
         try:
-            return json.dumps(envelope, allow_nan=False, separators=(",", ":"))
+            text = json.dumps(envelope, allow_nan=False, separators=(",", ":"))
+            same = (
+                json.loads(text) == envelope
+            )  # tuples, keys that are numbers and split surrogates come back changed
         except (TypeError, ValueError, RecursionError) as error:
             reason = type(error).__name__
             raise InvalidRecordError(f"{self.operation}: a parameter is not JSON ({reason})") from None
+        if not same:
+            raise InvalidRecordError(f"{self.operation}: a parameter is not JSON (it would come back changed)")
+        return text
 
     @classmethod
     def from_json(cls, data: str | bytes) -> Store:
@@ -112,7 +124,7 @@ class Store:
         """
         envelope: Any
         try:
-            envelope = json.loads(data)
+            envelope = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             raise InvalidRecordError("the envelope is not JSON") from None
         if not isinstance(envelope, dict) or not set(envelope) <= {"op", "params", "context"}:
@@ -122,6 +134,8 @@ class Store:
         context: Any = envelope.get("context")
         if not isinstance(operation, str) or not isinstance(params, dict):
             raise InvalidRecordError("the envelope's op must be a string and its params an object")
+        if any(name in params for name in _TO_WIRE):  # the other name might stand beside it
+            raise InvalidRecordError("the envelope's params are named in camelCase: sessionId")
         return cls(
             operation,
             {_FROM_WIRE.get(str(name), str(name)): value for name, value in params.items()},

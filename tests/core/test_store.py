@@ -72,6 +72,10 @@ def test_a_lone_surrogate_survives() -> None:
         (b'{"op":"session.get","params":{"id":"x"},"extra":1}', "must be an object"),
         (b'{"op":1,"params":{}}', "op must be a string"),
         (b'{"op":"session.get"}', "params an object"),
+        (b'{"op":"session.set","params":{"id":"x","value":{"secret":NaN}}}', "not JSON"),
+        (b'{"op":"session.set","params":{"id":"x","value":{"secret":-Infinity}}}', "not JSON"),
+        (b'{"op":"message.listBySession","params":{"session_id":"secret"}}', "camelCase: sessionId"),
+        (b'{"op":"part.listBySession","params":{"sessionId":"a","session_id":"b"}}', "camelCase: sessionId"),
         (b'{"op":"session.get","params":{"secret":1}}', "takes the parameters id"),
         (b'{"op":"session.set","params":{"id":"x"}}', "takes the parameters id, value"),
         (b'{"op":"session.get","params":{"id":"x"},"context":[]}', "context must be an object"),
@@ -91,7 +95,14 @@ def test_an_unknown_operation_is_refused() -> None:
         Store("session.delete", {"id": "x"})
 
 
-@pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": object()}, {"a": {1, 2}}, {("a",): 1}])
+NOT_JSON: list[Any] = [
+    *({"a": value} for value in (float("nan"), float("inf"), object(), {1, 2}, b"x", (1,), 10**5000)),
+    *({key: 1} for key in (("a",), 1, None, True)),
+    {"a": "\ud83d\ude00"},  # two surrogates, which JSON would join to one character
+]
+
+
+@pytest.mark.parametrize("value", NOT_JSON, ids=lambda value: type(next(iter(value.values()))).__name__)
 def test_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(InvalidRecordError, match="not JSON"):
         Store("session.set", {"id": "x", "value": value}).to_json()
