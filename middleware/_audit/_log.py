@@ -128,8 +128,8 @@ class AuditLog:
     def hasher_now(self) -> IdHasher:
         """Return what ids are written with, where opening failed: without a folder there is no key for them."""
         with self._lock:
-            if self._stream is None and time.monotonic() >= self._reopen_at:
-                self._start()
+            if self._stream is None and not (self._closed or self._forked):
+                self._start_if_due()
         return self.hasher or NO_IDS
 
     def append(self, phase: str, text: str) -> int:
@@ -243,8 +243,7 @@ class AuditLog:
             raise self._failed("closed", "it is closed")
         if self._forked:
             raise self._failed("closed", "it was opened before a fork; open one in each process")
-        if time.monotonic() >= self._reopen_at:
-            self._start()
+        self._start_if_due()
         if self._stream is None:
             raise self._failed("open", "its folder cannot be used")
         return self._stream
@@ -265,6 +264,22 @@ class AuditLog:
         with self._lock:
             self._start()
 
+    def _start_if_due(self) -> None:
+        """Open a stream if the last attempt is long enough ago."""
+        if time.monotonic() < self._reopen_at:
+            return
+        try:
+            self._start()
+        except (
+            AuditError
+        ) as error:  # a damaged key, long after the log was opened: it is answered like a full disk
+            self._open_failed(str(error))
+
+    def _open_failed(self, reason: str | None) -> None:
+        self._reopen_at = time.monotonic() + _REOPEN_SECONDS
+        self.stats.failures["open"] += 1
+        logger().error("storescope.audit.open_failed", folder=str(self.folder), reason=reason)
+
     def _start(self) -> None:
         """Open a stream; if that fails, say so and leave it for later."""
         try:
@@ -273,9 +288,7 @@ class AuditLog:
             self.hasher = ClearIds(id_key) if self._clear_ids else IdHasher(id_key)
             self._stream = Stream(self.folder, self._auditor, id_key)
         except OSError as error:
-            self._reopen_at = time.monotonic() + _REOPEN_SECONDS
-            self.stats.failures["open"] += 1
-            logger().error("storescope.audit.open_failed", folder=str(self.folder), reason=error.strerror)
+            self._open_failed(error.strerror)
             return
         self.stats.records["header"] += 1
         if self.durability != "none" and self._syncer is None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from binascii import hexlify
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ class Stream:
         """Open a new stream in `folder` and write its header.
 
         Raises:
-            OSError: If that fails; an empty file may be left behind.
+            OSError: If that fails; a file that nothing was written to is taken away.
         """
         announced = heads_of(folder)
         self.id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(4)
@@ -69,6 +70,9 @@ class Stream:
             self._write_header(auditor, StreamKeys(mac=key, ids=id_key), announced)
         except OSError:
             os.close(self._file)
+            if not self.size and not self.torn:  # on a full disk every attempt would leave one
+                with suppress(OSError):
+                    self.path.unlink()
             raise
 
     @property

@@ -215,3 +215,59 @@ def test_free_space_that_cannot_be_told_is_not_a_number(tmp_path: Path) -> None:
         assert log.disk_free_bytes() > 0
         log.folder = tmp_path / "nowhere"
         assert log.disk_free_bytes() != log.disk_free_bytes()  # NaN is not itself
+
+
+async def test_a_log_that_was_never_opened_opens_nothing_once_it_is_closed(tmp_path: Path) -> None:
+    public, _ = generate(tmp_path / "auditor")
+    (tmp_path / "audit").touch()
+    log = AuditLog.open(tmp_path / "audit", auditor=public)
+    log.close()
+    (tmp_path / "audit").unlink()
+    log._reopen_at = 0.0  # a second has passed
+    with pytest.raises(AuditError, match="it is closed"):
+        await wrapped(log)["session.set"](id="s1", value={})
+    assert not (tmp_path / "audit").exists()
+
+
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_key_found_damaged_later_is_answered_like_a_full_disk(on_failure: str, tmp_path: Path) -> None:
+    public, _ = generate(tmp_path / "auditor")
+    (tmp_path / "audit").touch()
+    with AuditLog.open(tmp_path / "audit", auditor=public) as log:
+        (tmp_path / "audit").unlink()
+        (tmp_path / "audit").mkdir()
+        (tmp_path / "audit" / "id.key").write_text("abc")
+        log._reopen_at = 0.0  # a second has passed
+        await assert_answered(log, on_failure)
+        assert log._stream is None
+
+
+def test_attempts_on_a_full_disk_leave_no_empty_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty stream would be an unsealed one for ever."""
+    public, secret = generate(tmp_path / "auditor")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    AuditLog.open(tmp_path / "audit", auditor=public).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(OS + "write", full)
+        AuditLog.open(tmp_path / "audit", auditor=public).close()
+    report = verify(tmp_path / "audit", secret)
+    assert (report.verdict, report.streams) == (Verdict.INTACT, 1)
+
+
+def test_a_header_that_is_not_on_the_disk_for_sure_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have announced it already."""
+    public, secret = generate(tmp_path / "auditor")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OS + "fdatasync", fail)
+        AuditLog.open(tmp_path / "audit", auditor=public).close()
+    report = verify(tmp_path / "audit", secret)
+    assert (report.verdict, report.records) == (Verdict.UNSEALED, 1)

@@ -14,14 +14,11 @@ from storescope import AuditError
 from storescope.middleware import AuditLog
 from storescope.middleware._audit._chain import Hmac, next_key
 from storescope.middleware._audit._keys import StreamKeys, generate, load_public, load_secret
-from storescope.middleware._audit._tails import heads_of
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import make_folder, records_of, write_some
+from tests.audit.logs import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from storescope.middleware._audit._stream import Head
 
 
 def test_a_pair_is_made_and_never_overwritten(tmp_path: Path) -> None:
@@ -97,32 +94,3 @@ def test_processes_that_open_a_new_folder_at_once_agree_on_its_keys(tmp_path: Pa
 def test_the_next_epochs_key_is_as_the_format_page_says() -> None:
     assert next_key(b"k" * 32) == Hmac(b"k" * 32).digest(b"storescope-audit/1 next epoch")
     assert next_key(b"k" * 32) != b"k" * 32
-
-
-async def test_heads_leave_through_the_log_and_the_callback(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    heads: list[Head] = []
-    with caplog.at_level(logging.INFO), AuditLog.open(tmp_path / "audit", on_head=heads.append) as log:
-        await write_some(log, 1)
-    records = records_of(log)
-    assert [(head.seq, head.mac) for head in heads] == [(r["seq"], r["mac"]) for r in (records[0], records[-1])]
-    logged = [line for line in caplog.messages if "storescope.audit.head" in line]
-    assert [head.mac in line for head, line in zip(heads, logged, strict=True)] == [True, True]
-    assert heads_of(log.folder) == [(heads[-1].stream, heads[-1].seq, heads[-1].mac)]
-    assert log.stats.last_seal > 0
-
-
-def test_a_callback_that_raises_is_harmless(tmp_path: Path) -> None:
-    def fail(_: Head) -> None:
-        raise RuntimeError
-
-    AuditLog.open(tmp_path / "audit", on_head=fail).close()
-    assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.INTACT
-
-
-def test_damaged_streams_announce_nothing(tmp_path: Path) -> None:
-    folder, _ = make_folder(tmp_path, streams=1)
-    (folder / "20200101T000000Z-00000000.000001.jsonl").write_text("junk\n")
-    (folder / "20200101T000000Z-00000001.000001.jsonl").write_text("no line feed")
-    assert len(heads_of(folder)) == 1
