@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import InvalidRecordError
@@ -53,10 +53,15 @@ class CallContext:
             wanted = int if name == "attempt" else str
             if type(value) is not wanted:
                 raise InvalidRecordError(f"the envelope's context: {name} must be of type {wanted.__name__}")
+            if name == "attempt" and int(value) < 1:
+                raise InvalidRecordError("the envelope's context: attempt must be 1 or more")
+            if name in _NEVER_EMPTY and not value:
+                raise InvalidRecordError(f"the envelope's context: {name} must not be empty")
         return cls(**data)
 
 
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(CallContext)}
+_NEVER_EMPTY = frozenset({"tenant", "actor", "region", "call_id"})
 _EMPTY = CallContext()
 _current: ContextVar[CallContext] = ContextVar("storescope_call_context", default=_EMPTY)
 
@@ -82,6 +87,19 @@ class use_context:  # noqa: N801 (used like a function)
         _current.reset(self._token)
 
 
+class _MergedContext(use_context):
+    """Put in force what is given, over the context of the block around, known once it is entered."""
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self._given = given
+
+    def __enter__(self) -> CallContext:
+        self._context = replace(_current.get(), **self._given)
+        return super().__enter__()
+
+
 def call_context(tenant: str | None = None, actor: str | None = None, region: str | None = None) -> use_context:
     """Say for whom, by whom and from where the calls inside a `with` block are made.
 
@@ -96,18 +114,12 @@ def call_context(tenant: str | None = None, actor: str | None = None, region: st
     Raises:
         InvalidRecordError: If one of them is given and is not a non-empty string.
     """
-    outer = _current.get()
-    for name, value in (("tenant", tenant), ("actor", actor), ("region", region)):
-        if value is not None and not (isinstance(value, str) and value):
+    given = {
+        name: value
+        for name, value in (("tenant", tenant), ("actor", actor), ("region", region))
+        if value is not None
+    }
+    for name, value in given.items():
+        if not (isinstance(value, str) and value):
             raise InvalidRecordError(f"call_context: {name} must be a non-empty string")
-    return use_context(
-        CallContext(
-            tenant=outer.tenant if tenant is None else tenant,
-            actor=outer.actor if actor is None else actor,
-            region=outer.region if region is None else region,
-            call_id=outer.call_id,
-            attempt=outer.attempt,
-            traceparent=outer.traceparent,
-            tracestate=outer.tracestate,
-        )
-    )
+    return _MergedContext(given)
