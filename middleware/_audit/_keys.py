@@ -47,9 +47,12 @@ class StreamKeys:
         """
         try:
             plain = json.loads(SealedBox(auditor).decrypt(base64.b64decode(sealed, validate=True)))
-            return cls(mac=bytes.fromhex(plain["mac"]), ids=bytes.fromhex(plain["ids"]))
-        except (CryptoError, binascii.Error, KeyError, TypeError) as error:
+            keys = cls(mac=bytes.fromhex(plain["mac"]), ids=bytes.fromhex(plain["ids"]))
+        except (CryptoError, binascii.Error, KeyError, TypeError, RecursionError) as error:
             raise ValueError("not sealed to this key") from error
+        if (len(keys.mac), len(keys.ids)) != (KEY_BYTES, KEY_BYTES):
+            raise ValueError("not keys of this format")
+        return keys
 
 
 def fingerprint(auditor: PublicKey) -> str:
@@ -71,6 +74,9 @@ def generate(name: str | Path) -> tuple[Path, Path]:
     """
     public, secret = Path(f"{name}.pub"), Path(f"{name}.key")
     key = PrivateKey.generate()
+    for path in (public, secret):  # both first: a secret key that does not fit the public one would deceive
+        if path.exists():
+            raise AuditError(f"{path} exists already; keys are never overwritten")
     try:
         secret.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -91,7 +97,12 @@ def load_public(path: str | Path) -> PublicKey:
     Raises:
         AuditError: If the file cannot be read or is not one.
     """
-    return PublicKey(_load(path, _PUBLIC, "a public key (NAME.pub)"))
+    key = PublicKey(_load(path, _PUBLIC, "a public key (NAME.pub)"))
+    try:
+        SealedBox(key).encrypt(b"")
+    except CryptoError:  # some points of the curve are no keys, all zeros above all
+        raise AuditError(f"{path}: nothing can be sealed to this key") from None
+    return key
 
 
 def load_secret(path: str | Path) -> PrivateKey:
@@ -153,5 +164,15 @@ def _write_new(path: Path, text: str, mode: int) -> None:
         except FileExistsError as error:
             error.filename = str(path)
             raise
+        sync_folder(path.parent)  # what is sealed to a key that a power cut took could never be verified
     finally:
         draft.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

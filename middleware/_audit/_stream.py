@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC, Hmac
-from storescope.middleware._audit._keys import StreamKeys, fingerprint
+from storescope.middleware._audit._keys import StreamKeys, fingerprint, sync_folder
 from storescope.middleware._audit._record import FORMAT, Clock, own_record
 from storescope.middleware._audit._tails import heads_of
 
@@ -155,13 +155,4 @@ class Stream:
         }
         self.write(own_record("header", header))
         self.sync()
-        _sync_folder(self.path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(self.path.parent)

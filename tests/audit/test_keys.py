@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from nacl.public import PrivateKey, SealedBox
 
 from storescope import AuditError
 from storescope.middleware import AuditLog
@@ -24,16 +26,84 @@ if TYPE_CHECKING:
 def test_a_pair_is_made_and_never_overwritten(tmp_path: Path) -> None:
     public, secret = generate(tmp_path / "deep" / "auditor")
     assert secret.stat().st_mode & 0o777 == 0o600
+    assert public.stat().st_mode & 0o777 == 0o644
     assert load_secret(secret).public_key == load_public(public)
     with pytest.raises(AuditError, match="exists already"):
         generate(tmp_path / "deep" / "auditor")
     assert sorted(path.name for path in secret.parent.iterdir()) == ["auditor.key", "auditor.pub"]
 
 
-def test_a_pair_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [".pub", ".key"])
+def test_half_a_pair_is_left_as_it_is(kept: str, tmp_path: Path) -> None:
+    """The other half would be a key that does not fit it."""
+    for path in generate(tmp_path / "auditor"):
+        if path.suffix != kept:
+            path.unlink()
+    before = (tmp_path / f"auditor{kept}").read_bytes()
+    with pytest.raises(AuditError, match="exists already"):
+        generate(tmp_path / "auditor")
+    assert [path.name for path in tmp_path.iterdir()] == [f"auditor{kept}"]
+    assert (tmp_path / f"auditor{kept}").read_bytes() == before
+
+
+def test_who_comes_second_to_a_pair_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once: neither sees the other's files when it looks first."""
+    generate(tmp_path / "auditor")
+    monkeypatch.setattr("storescope.middleware._audit._keys.Path.exists", lambda self: False)
+    with pytest.raises(AuditError, match=r"auditor\.key exists already"):
+        generate(tmp_path / "auditor")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("kept", [".pub", ".key"])
+def test_half_a_pair_beside_the_folder_is_enough_to_write(kept: str, tmp_path: Path) -> None:
+    """The secret key moved away, as advised; or the maker was stopped between the two."""
+    _, secret = generate(tmp_path / "audit")
+    copy = tmp_path / "elsewhere.key"
+    copy.write_bytes(secret.read_bytes())
+    (tmp_path / ("audit.key" if kept == ".pub" else "audit.pub")).unlink()
+    AuditLog.open(tmp_path / "audit").close()
+    assert verify(tmp_path / "audit", copy).verdict is Verdict.INTACT
+
+
+def test_swapped_keys_are_told_apart(tmp_path: Path) -> None:
+    folder, secret = make_folder(tmp_path, streams=1)
+    with pytest.raises(AuditError, match="is not a secret key"):
+        verify(folder, secret.with_suffix(".pub"))
+    with pytest.raises(AuditError, match="is not a public key"):
+        AuditLog.open(folder, auditor=secret)
+
+
+def test_a_key_that_nothing_can_be_sealed_to_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "zero.pub").write_text("storescope-audit-public-1:" + base64.b64encode(bytes(32)).decode())
+    with pytest.raises(AuditError, match="nothing can be sealed"):
+        AuditLog.open(tmp_path / "audit", auditor=tmp_path / "zero.pub")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [b"", b"[]", b"{}", b'{"mac":1,"ids":2}', b'{"mac":"00","ids":"00"}', b"[" * 100_000, b"\xff"],
+    ids=lambda plain: repr(plain[:20]),
+)
+def test_what_is_sealed_but_is_no_keys_is_refused(plain: bytes) -> None:
+    auditor = PrivateKey.generate()
+    sealed = base64.b64encode(SealedBox(auditor.public_key).encrypt(plain)).decode()
+    with pytest.raises(ValueError, match=r"."):
+        StreamKeys.unseal(sealed, auditor)
+
+
+def test_a_pair_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AuditError, match="cannot be made"):
         generate(tmp_path / "file" / "auditor")
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(1, "Operation not permitted", str(target))
+
+    monkeypatch.setattr("storescope.middleware._audit._keys.os.link", refuse)
+    with pytest.raises(AuditError, match=r"auditor\.key: the key cannot be written: Operation not permitted"):
+        generate(tmp_path / "auditor")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]  # no draft stays
 
 
 @pytest.mark.parametrize(
