@@ -75,13 +75,13 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
 
     Raises:
         UnsupportedOperationError: If the map has a name that the contract has not.
-        WrapError: If a layer is given twice, or in an order that would hide what it does.
+        WrapError: If a handler cannot be called, or if layers are given twice or in an order that hides what they do.
         PolicyError: If a region guard refuses the stack that it is part of.
     """
-    inner = {
-        name: _wrapped(handler, find_operation(name), backend or getattr(handlers, "info", None))
-        for name, handler in handlers.items()
-    }
+    if backend is None:
+        info: Any = getattr(handlers, "info", None)
+        backend = info if isinstance(info, BackendInfo) else None  # a map of the user's may call anything `info`
+    inner = {name: _wrapped(handler, find_operation(name), backend) for name, handler in handlers.items()}
     outer = {name: _surround(wrapped, middleware) for name, wrapped in inner.items()}
     _check_stacks(outer.values())
     return {name: _entry(wrapped) for name, wrapped in outer.items()}
@@ -97,6 +97,8 @@ def wrapped_of(handler: Handler) -> Wrapped | None:
 
 
 def _wrapped(handler: Handler, operation: Operation, backend: BackendInfo | None) -> Wrapped:
+    if not callable(handler):
+        raise WrapError(f"the handler of {operation.name!r} cannot be called; it is a {type(handler).__name__}")
     known = wrapped_of(handler)
     if known is None:
         return Wrapped(operation, innermost(handler), (), (), backend or UNKNOWN_BACKEND, _opening(operation, ()))

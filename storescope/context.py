@@ -92,7 +92,7 @@ class _MergedContext(use_context):
 
     __slots__ = ("_given",)
 
-    def __init__(self, given: dict[str, str]) -> None:
+    def __init__(self, given: dict[str, Any]) -> None:
         self._given = given
 
     def __enter__(self) -> CallContext:

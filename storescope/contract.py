@@ -67,6 +67,8 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
 IN_SESSION = frozenset({"message", "part"})
 """The entities whose records belong to a session and name it in `sessionId`."""
 
+_LONGEST_SHOWN = 60
+
 
 def find_operation(name: str) -> Operation:
     """Return the operation called `name`.
@@ -76,6 +78,7 @@ def find_operation(name: str) -> Operation:
     """
     operation = OPERATIONS.get(name)
     if operation is None:
-        near = get_close_matches(str(name), OPERATIONS, n=1, cutoff=0.0)[0]
-        raise UnsupportedOperationError(f"there is no operation {name!r}; the nearest is {near!r}")
+        shown = str(name)[:_LONGEST_SHOWN]  # it may come from another process, megabytes of it
+        near = get_close_matches(shown, OPERATIONS, n=1, cutoff=0.0)[0]
+        raise UnsupportedOperationError(f"there is no operation {shown!r}; the nearest is {near!r}")
     return operation

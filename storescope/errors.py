@@ -45,6 +45,8 @@ def _rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, An
     """Restore an error past its `__init__`, whose signature differs from class to class."""
     error = cls.__new__(cls)
     error.args = args
+    if isinstance(error, ImportError):
+        ImportError.__init__(error, *args)  # its `msg` is kept apart from its arguments
     error.__dict__.update(state)
     return error
 

@@ -69,9 +69,22 @@ def test_an_error_survives_pickling_and_names_nobody(error: StorageError) -> Non
     copied = pickle.loads(pickle.dumps(error))
     assert type(copied) is type(error)
     assert copied.args == error.args
+    assert str(copied) == str(error)
+    assert getattr(copied, "msg", None) == getattr(error, "msg", None)
     assert copied.retryable == error.retryable
     assert copied.__dict__.keys() == error.__dict__.keys()
     assert "secret" not in str(copied)
+
+
+def test_a_users_subclass_and_notes_survive_pickling() -> None:
+    error = OwnStorageError("session", code=7)
+    error.add_note("seen by the worker")
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), copied.code, copied.__notes__) == (OwnStorageError, 7, ["seen by the worker"])
+
+
+def test_an_error_of_an_import_is_an_import_error_too() -> None:
+    assert issubclass(MissingExtraError, ImportError)
 
 
 def test_what_may_succeed_later_says_so() -> None:
@@ -80,6 +93,12 @@ def test_what_may_succeed_later_says_so() -> None:
 
 class OwnError(Exception):
     pass
+
+
+class OwnStorageError(StorageError):
+    def __init__(self, entity: str, *, code: int) -> None:
+        super().__init__(f"{entity} failed")
+        self.code = code
 
 
 @pytest.mark.parametrize(

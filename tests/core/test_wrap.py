@@ -134,6 +134,39 @@ def test_an_unknown_name_is_refused_with_the_nearest_right_one() -> None:
         wrap({"message.list_by_session": coroutine_get})
 
 
+def test_an_unknown_name_is_shown_in_part_however_long_it_is() -> None:
+    with pytest.raises(UnsupportedOperationError, match=r"nearest is 'session\.get'") as refused:
+        wrap({"session.get" + "x" * 1_000_000: coroutine_get})
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("wrong", [None, "secret", {}])
+def test_a_handler_that_cannot_be_called_is_refused_at_wrap(wrong: Any) -> None:
+    with pytest.raises(WrapError, match=r"the handler of 'setup.get' cannot be called; it is a ") as refused:
+        wrap({"session.get": coroutine_get, "setup.get": wrong})
+    assert "secret" not in str(refused.value)
+
+
+class MapWithInfo(dict[str, Any]):
+    """A map of a user's own, with an attribute that shipped backends have too."""
+
+    def __init__(self, info: Any) -> None:
+        super().__init__({"session.get": coroutine_get})
+        self.info = info
+
+
+def test_a_backend_brings_its_own_info_and_is_overruled_by_the_argument() -> None:
+    def backend_of(handlers: Handlers) -> BackendInfo:
+        wrapped = wrapped_of(handlers["session.get"])
+        assert wrapped is not None
+        return wrapped.backend
+
+    other = BackendInfo("redis")
+    assert backend_of(wrap(MapWithInfo(BACKEND))) is BACKEND
+    assert backend_of(wrap(MapWithInfo(BACKEND), backend=other)) is other
+    assert backend_of(wrap(MapWithInfo(print))).system == "unknown"  # it means something else by it
+
+
 async def test_a_missing_handler_names_what_is_there() -> None:
     with pytest.raises(UnsupportedOperationError, match=r"no handler for setup.get; the map has session.get"):
         await Store("setup.get", {"id": "x"}).on(wrap({"session.get": coroutine_get}))
