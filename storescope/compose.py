@@ -75,7 +75,7 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
 
     Raises:
         UnsupportedOperationError: If the map has a name that the contract has not.
-        WrapError: If a handler cannot be called, or if layers are given twice or in an order that hides what they do.
+        WrapError: If a handler cannot be called, a layer is given twice, or an order would hide what it does.
         PolicyError: If a region guard refuses the stack that it is part of.
     """
     if backend is None:

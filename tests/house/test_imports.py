@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CORE = "storescope"
+MODULE = re.compile(r"storescope(\.[a-z_]+)+")
 # What each package may import of the others, besides itself and the core.
 MAY_IMPORT = {
     "backends": set[str](),
@@ -27,8 +29,12 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             found.add(node.module or "")
             found |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # A name for `import_module`: it is a dependency too, however late it is resolved.
+            found |= {node.value} if MODULE.fullmatch(node.value) else set()
     return found
 
 
@@ -42,6 +48,27 @@ def packages_of(path: Path) -> set[str]:
 def test_no_package_reaches_up_or_aside(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert packages_of(path) <= MAY_IMPORT[package] | {package}, path
+
+
+@pytest.mark.parametrize(
+    ("code", "packages"),
+    [
+        ("import storescope.apps", {"apps"}),
+        ("from storescope import apps", {"apps"}),
+        ("def late():\n    from storescope.middleware._audit import audit", {"middleware"}),
+        ("load('storescope.dashboards.rules')", {"dashboards"}),
+        ("from storescope.errors import StorageError\n'storescope.audit of a sentence'", set[str]()),
+    ],
+)
+def test_an_arrow_is_found_however_it_is_drawn(code: str, packages: set[str], tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(code)
+    assert packages_of(tmp_path / "module.py") == packages
+
+
+def test_a_relative_import_is_refused_because_it_hides_its_arrow(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("from ..middleware import metrics")
+    with pytest.raises(AssertionError, match="imports relatively"):
+        imports_of(tmp_path / "module.py")
 
 
 def core_files() -> list[Path]:
