@@ -27,6 +27,20 @@ def test_public_names_are_sorted_and_there(package: str) -> None:
         assert hasattr(module, name)
 
 
+# Those whose `__init__` only gathers: in the others it also uses what it does not offer.
+@pytest.mark.parametrize("package", ["storescope", "storescope.backends", "storescope.middleware"])
+def test_whatever_has_a_public_name_is_listed(package: str) -> None:
+    module = importlib.import_module(package)
+    ours = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and (getattr(value, "__module__", None) or "").startswith("storescope")
+    }
+    assert ours <= set(module.__all__)
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_public_functions_and_classes_say_what_they_are(package: str) -> None:
     module = importlib.import_module(package)
