@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # A line is a few hundred bytes; a header with many announcements may be long. Past this, a file is hostile.
 _MOST_LINE_BYTES = 16 * 1024 * 1024
+_BEHIND = "something stands behind the closing seal"
 
 
 class Verdict(IntEnum):
@@ -90,7 +91,8 @@ class Report:
         if self.verdict is Verdict.INTACT:
             return f"intact: {counts}; self-consistent, not anchored"
         worst = next(finding for finding in self.findings if finding.verdict is self.verdict)
-        where = f"stream {worst.stream}" + (f", line {worst.line}" if worst.line else "")
+        stream = worst.stream.encode("unicode_escape").decode()  # a file's name, or what a forged header says
+        where = f"stream {stream}" + (f", line {worst.line}" if worst.line else "")
         return f"{self.verdict.name.lower()}: {where}: {worst.what} ({counts} verified)"
 
 
@@ -128,7 +130,7 @@ def verify(folder: str | Path, key: str | Path) -> Report:
             chain = ends[stream] = _Chain(stream, secret)
             _verify_stream(path, chain, report, announced)
     except OSError as error:
-        raise AuditError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        raise AuditError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
     _check_announcements(announced, ends, report)
     found = {finding.verdict for finding in report.findings}
     report.verdict = next(verdict for verdict in _WORST_FIRST if verdict in found or verdict is Verdict.INTACT)
@@ -137,18 +139,34 @@ def verify(folder: str | Path, key: str | Path) -> Report:
 
 def _verify_stream(path: Path, chain: _Chain, report: Report, announced: defaultdict[str, dict[int, str]]) -> None:
     try:
-        for number, line in _lines(path):
+        for number, line in _lines(path, chain):
             record = chain.follow(number, line)
             if record["phase"] == "header":
-                for head in record["heads"]:
-                    announced[head["stream"]][head["seq"]] = head["mac"]
+                for stream, seq, mac in _heads(number, record):
+                    announced[stream][seq] = mac
         chain.finish()
     except _BrokenError as broken:
         report.findings.append(Finding(broken.verdict, chain.stream, broken.line, broken.what))
     report.records += chain.seq
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _heads(number: int, header: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """Return what a header announces; who holds the public key can write one whose MAC fits, whatever it says."""
+    try:
+        heads = [(head["stream"], head["seq"], head["mac"]) for head in header["heads"]]
+        well_formed = type(header["heads"]) is list and all(
+            type(stream) is str and type(seq) is int and type(mac) is str for stream, seq, mac in heads
+        )
+    except (KeyError, TypeError):
+        well_formed, heads = False, []
+    if not well_formed:
+        raise _BrokenError(Verdict.ALTERED, number, "what the header announces is not as the format says")
+    return heads
+
+
+def _lines(path: Path, chain: _Chain) -> Iterator[tuple[int, bytes]]:
+    if path.name != f"{chain.stream}.000001.jsonl" or not path.is_file():
+        raise _BrokenError(Verdict.ALTERED, 0, f"{path.name!a} is not a file that a writer makes")
     with path.open("rb") as file:
         number = 0
         while line := file.readline(_MOST_LINE_BYTES):
@@ -156,7 +174,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             if not line.endswith(b"\n"):
                 if len(line) == _MOST_LINE_BYTES:
                     raise _BrokenError(Verdict.ALTERED, number, "the line is longer than any record can be")
-                raise _BrokenError(Verdict.UNSEALED, number, "the last line is torn: the writer was stopped in it")
+                raise chain.torn(number)
             yield number, line[:-1]
 
 
@@ -181,7 +199,7 @@ class _Chain:
         """
         record = _parse(number, line)
         if self._sealed:
-            raise _BrokenError(Verdict.ALTERED, number, "a record stands behind the closing seal")
+            raise _BrokenError(Verdict.ALTERED, number, _BEHIND)
         if self._hmac is None:
             self._hmac = self._open(number, record)
         body = line[:-MAC_TAIL_BYTES]
@@ -195,6 +213,12 @@ class _Chain:
         self.seq, self._mac = record["seq"], mac
         self.macs[self.seq] = record["mac"]
         return record
+
+    def torn(self, number: int) -> _BrokenError:
+        """Return what a last line without its line feed means."""
+        if self._sealed:
+            return _BrokenError(Verdict.ALTERED, number, _BEHIND)
+        return _BrokenError(Verdict.UNSEALED, number, "the last line is torn: the writer was stopped in it")
 
     def finish(self) -> None:
         """Check that the stream was closed."""
@@ -213,7 +237,7 @@ class _Chain:
         if header.get("auditor") != fingerprint(self._secret.public_key):
             raise AuditError(
                 f"the key is not the one that stream {self.stream} is sealed to "
-                f"(the header names {header.get('auditor')}, the key is {fingerprint(self._secret.public_key)})"
+                f"(the header names {header.get('auditor')!a}, the key is {fingerprint(self._secret.public_key)})"
             )
         try:
             return Hmac(StreamKeys.unseal(header["sealed"], self._secret).mac)
@@ -221,7 +245,7 @@ class _Chain:
             raise _BrokenError(Verdict.ALTERED, number, "the header's sealed keys were altered") from None
 
     def _check_seal(self, number: int, seal: dict[str, Any]) -> None:
-        wanted = {"first": 1, "last": self.seq, "count": self.seq, "last_mac": self._mac.hex()}
+        wanted = {"epoch": 1, "first": 1, "last": self.seq, "count": self.seq, "last_mac": self._mac.hex()}
         if any(seal.get(key) != value for key, value in wanted.items()):
             raise _BrokenError(Verdict.ALTERED, number, "the seal does not fit what it seals")
         self._sealed = seal.get("final") is True
@@ -229,15 +253,23 @@ class _Chain:
 
 def _parse(number: int, line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_distinct)
         tail_fits = line[-MAC_TAIL_BYTES:] == b',"mac":"%b"}' % record["mac"].encode("ascii")
-        well_formed = tail_fits and set(FIELDS) <= set(record) and type(record["seq"]) is int
+        well_formed = tail_fits and tuple(record)[: len(FIELDS)] == FIELDS and type(record["seq"]) is int
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         well_formed = False
         record = {}
     if not well_formed:
         raise _BrokenError(Verdict.ALTERED, number, "the line is not an audit record")
     return dict(record)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that is given twice: another reader might take the other value."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError
+    return made
 
 
 def _check_announcements(

@@ -69,6 +69,8 @@ def read_stream(
     announced: list[dict[str, Any]],
 ) -> bool:
     """Check one stream; return whether it is closed by its final seal."""
+    if file.name != f"{stream}.000001.jsonl" or not file.is_file():
+        raise AlteredError
     *lines, rest = file.read_bytes().split(b"\n")
     key, previous, final = b"", bytes(32), False
     for number, line in enumerate(lines, start=1):
@@ -81,25 +83,42 @@ def read_stream(
         if record["mac"] != expected.hex() or record["seq"] != number or record["stream"] != stream:
             raise AlteredError
         if record["phase"] == "header":
-            announced += record["heads"]
+            announced += heads(record)
         if record["phase"] == "seal":
-            wanted = {"first": 1, "last": number - 1, "count": number - 1, "last_mac": previous.hex()}
+            wanted = {"epoch": 1, "first": 1, "last": number - 1, "count": number - 1, "last_mac": previous.hex()}
             if any(record.get(name) != value for name, value in wanted.items()):
                 raise AlteredError
             final = record.get("final") is True
         macs[number] = record["mac"]
         previous = expected
     if final and rest:
-        return False  # torn behind the seal: it does not count, and the end is not what was sealed
+        raise AlteredError
     return final
+
+
+def heads(header: dict[str, Any]) -> list[dict[str, Any]]:
+    found = header.get("heads")
+    types = {"stream": str, "seq": int, "mac": str}
+    if type(found) is not list:
+        raise AlteredError
+    for head in found:
+        if type(head) is not dict or any(type(head.get(name)) is not wanted for name, wanted in types.items()):
+            raise AlteredError
+    return found
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError
+    return dict(pairs)
 
 
 def parse(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=distinct)
         mac = record["mac"]
         sound = line.endswith(b',"mac":"' + mac.encode("ascii") + b'"}') and len(mac) == 64
-        sound = sound and all(field in record for field in FIELDS) and type(record["seq"]) is int
+        sound = sound and list(record)[: len(FIELDS)] == list(FIELDS) and type(record["seq"]) is int
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise AlteredError from None
     if not sound:
@@ -115,6 +134,10 @@ def open_header(header: dict[str, Any], secret: nacl.public.PrivateKey) -> bytes
         raise WrongKeyError
     try:
         box = base64.b64decode(header["sealed"], validate=True)
-        return bytes.fromhex(json.loads(nacl.public.SealedBox(secret).decrypt(box))["mac"])
-    except (ValueError, KeyError, TypeError, nacl.exceptions.CryptoError):
+        plain = json.loads(nacl.public.SealedBox(secret).decrypt(box))
+        key, ids = bytes.fromhex(plain["mac"]), bytes.fromhex(plain["ids"])
+    except (ValueError, KeyError, TypeError, RecursionError, nacl.exceptions.CryptoError):
         raise AlteredError from None
+    if len(key) != 32 or len(ids) != 32:
+        raise AlteredError
+    return key

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nacl.public import SealedBox
 
 from storescope import AuditError
 from storescope.middleware import AuditLog
-from storescope.middleware._audit._keys import generate
+from storescope.middleware._audit._keys import fingerprint, generate, load_secret
+from storescope.middleware._audit._record import FORMAT, own_record
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit import independent_verifier
 from tests.audit.logs import make_folder, write_some
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 
 @pytest.fixture(scope="module")
@@ -241,9 +246,108 @@ def test_a_wrong_key_and_a_folder_without_streams_are_usage(
     for nothing in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(AuditError, match="holds no audit stream"):
             verify(nothing, sound[1])
-    (folder / "x.jsonl").mkdir()
-    with pytest.raises(AuditError, match="cannot be read"):
+
+
+def test_a_file_that_cannot_be_read_is_one_clear_error(
+    folder: Path, sound: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, chain: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("storescope.middleware._audit._verify._lines", fail)
+    with pytest.raises(AuditError, match=r"audit: cannot be read: Input/output error"):
         verify(folder, sound[1])
+
+
+@pytest.mark.parametrize("name", ["{}.000002.jsonl", "{}.jsonl", "{}.0.jsonl", ".jsonl", "a\x1b[2J\udcff.jsonl"])
+def test_a_stream_given_twice_or_under_another_name_is_altered(
+    name: str, folder: Path, sound: tuple[Path, Path]
+) -> None:
+    path = streams(folder)[0]
+    shutil.copy(path, folder / name.format(path.name.split(".")[0]))
+    assert both(folder, sound[1]) == Verdict.ALTERED
+    summary = verify(folder, sound[1]).summary()
+    assert summary.isascii()
+    assert summary.isprintable()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_is_altered_and_not_waited_for(
+    make: Callable[[Path], None], folder: Path, sound: tuple[Path, Path]
+) -> None:
+    make(folder / "20200101T000000Z-00000000.000001.jsonl")
+    assert both(folder, sound[1]) == Verdict.ALTERED
+
+
+@pytest.mark.parametrize("behind", [b"x", b"\n", b'{"seq":9}\n'])
+def test_nothing_stands_behind_the_closing_seal(behind: bytes, folder: Path, sound: tuple[Path, Path]) -> None:
+    path = streams(folder)[-1]
+    path.write_bytes(path.read_bytes() + behind)
+    assert both(folder, sound[1]) == Verdict.ALTERED
+
+
+def forge(folder: Path, key: Path, change: Callable[[str], str], *, mac_key: str = "ab" * 32) -> None:
+    """Write a stream as who holds the public key can: every MAC fits, whatever the lines say."""
+    auditor = load_secret(key).public_key
+    keys = json.dumps({"mac": mac_key, "ids": "00" * 32}).encode()
+    stream, previous = "20991231T235959Z-00000000", bytes(32)
+    header = {
+        "format": FORMAT,
+        "auditor": fingerprint(auditor),
+        "sealed": base64.b64encode(SealedBox(auditor).encrypt(keys)).decode(),
+        "heads": [],
+    }
+    lines = b""
+    for seq, phase in enumerate(("header", "seal"), start=1):
+        seal = {"epoch": 1, "first": 1, "last": 1, "count": 1, "last_mac": previous.hex(), "final": True}
+        own = own_record(phase, header if phase == "header" else seal)
+        body = change(f'{{"seq":{seq},"stream":"{stream}","ts":"2099-12-31T23:59:59.000000Z",{own}').encode()
+        previous = hmac.digest(bytes.fromhex(mac_key), previous + body, "sha256")
+        lines += body + b',"mac":"%b"}\n' % previous.hex().encode()
+    (folder / f"{stream}.000001.jsonl").write_bytes(lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"),
+    [
+        ("nothing", "", Verdict.INTACT),
+        ('"heads":[]', '"heads":1', Verdict.ALTERED),
+        ('"heads":[]', '"heads":{}', Verdict.ALTERED),
+        ('"heads":[]', '"heads":""', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[1]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{}]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{"stream":[],"seq":1,"mac":""}]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{"stream":"s","seq":true,"mac":""}]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{"stream":"s","seq":{},"mac":""}]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{"stream":"s","seq":1,"mac":null}]', Verdict.ALTERED),
+        ('"heads":[]', '"heads":[{"stream":"\\n\\ud800","seq":1,"mac":""}]', Verdict.MISSING),
+        (',"heads":[]', "", Verdict.ALTERED),
+        ('"seq":1,', '"seq":true,', Verdict.ALTERED),
+        ('"seq":1,', '"seq":1.0,', Verdict.ALTERED),
+        ('"seq":2,', '"seq":3,', Verdict.ALTERED),
+        ('"actor":null', '"actor":null,"actor":"x"', Verdict.ALTERED),
+        ('"actor":null,', "", Verdict.ALTERED),
+        ('"actor":null,"tenant":null', '"tenant":null,"actor":null', Verdict.ALTERED),
+        ('"stream":"2099', '"stream":"2098', Verdict.ALTERED),
+        ('"phase":"seal"', '"phase":["seal"]', Verdict.UNSEALED),
+        ('"count":1', '"count":0', Verdict.ALTERED),
+        ('"epoch":1,"first"', '"epoch":2,"first"', Verdict.ALTERED),
+        ('"final":true', '"final":1', Verdict.UNSEALED),
+    ],
+)
+def test_a_stream_whose_macs_fit_is_held_to_the_format_all_the_same(
+    old: str, new: str, verdict: Verdict, folder: Path, sound: tuple[Path, Path]
+) -> None:
+    """A viewer must see what was verified, and a forged stream must not stop the verifier."""
+    forge(folder, sound[1], lambda body: body.replace(old, new))
+    assert both(folder, sound[1]) == verdict
+    assert verify(folder, sound[1]).summary().isprintable()
+
+
+@pytest.mark.parametrize("mac_key", ["ab", "ab" * 80])
+def test_a_sealed_key_of_another_length_is_altered(mac_key: str, folder: Path, sound: tuple[Path, Path]) -> None:
+    forge(folder, sound[1], str, mac_key=mac_key)
+    assert both(folder, sound[1]) == Verdict.ALTERED
 
 
 async def test_the_verifier_reads_while_a_writer_writes(tmp_path: Path) -> None:
