@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import storescope
-from storescope import OPERATIONS, BackendError, Call, CallContext, RecordNotFoundError, ResidencyError, errors
+from storescope import (
+    OPERATIONS,
+    BackendError,
+    Call,
+    CallContext,
+    RecordNotFoundError,
+    ResidencyError,
+    Store,
+    errors,
+    wrap,
+)
 from storescope._extras import require_extra
 from storescope.errors import MissingExtraError, StorageError, StorageTimeoutError
 from storescope.middleware import Decision
 from storescope.middleware._region._decision import Fact
-from storescope.outcome import failure_of
+from storescope.outcome import OUTCOMES, failure_of
+
+if TYPE_CHECKING:
+    from storescope import Operation
 
 DECISION = Decision(
     allowed=False,
@@ -38,7 +51,38 @@ def test_the_fifteen_operations() -> None:
         assert operation.name == name == f"{operation.entity}.{operation.verb}"
         assert operation.writes == (operation.verb in {"set", "update"})
         assert pickle.loads(pickle.dumps(operation)) is operation
-    assert OPERATIONS["message.listBySession"].params == ("session_id",)
+
+
+PARAMS = {
+    "get": ("id",),
+    "set": ("id", "value"),
+    "update": ("id", "updates"),
+    "listBySession": ("session_id",),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
+async def test_an_operation_takes_exactly_the_contracts_arguments(operation: Operation) -> None:
+    assert operation.params == PARAMS[operation.verb]
+
+    async def handler(**_: Any) -> None:
+        pytest.fail("the handler was called")
+
+    complete: dict[str, Any] = dict.fromkeys(operation.params, "x")
+    for params in ({}, {**complete, "limit": 1}):
+        with pytest.raises(errors.InvalidRecordError, match="takes the parameters"):
+            Store(operation.name, params)
+        with pytest.raises(TypeError):
+            await wrap({operation.name: handler})[operation.name](**params)
+
+
+def test_the_table_cannot_be_changed() -> None:
+    table: Any = OPERATIONS
+    with pytest.raises(TypeError):
+        table["session.delete"] = OPERATIONS["session.get"]
+    changed: Any = OPERATIONS["session.get"]
+    with pytest.raises(AttributeError):
+        changed.writes = True
 
 
 MADE: list[StorageError] = [
@@ -122,6 +166,7 @@ def test_what_an_exception_means(
     call = Call(OPERATIONS[operation], {}, CallContext())
     failure = failure_of(call, error)
     assert failure == (outcome, error_type, marks)
+    assert failure.outcome in OUTCOMES
     assert failure_of(call, error) is failure  # layers that see the same exception share the answer
     assert failure_of(call, KeyError("y")) is not failure
 

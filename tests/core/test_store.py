@@ -198,3 +198,28 @@ async def test_the_client_makes_all_fifteen_calls() -> None:
     assert {tenant for _, _, tenant in sent} == {"acme"}
     for operation, params, _ in sent:
         assert set(params) == set(OPERATIONS[operation].params)
+
+
+async def test_the_client_passes_arguments_by_name_and_hands_back_the_result() -> None:
+    async def storage(store: Store) -> Any:
+        return store.operation, store.params
+
+    client = StorageClient(storage)
+    got: Any = await client.session.get("s1")
+    assert got == ("session.get", {"id": "s1"})
+    updated: Any = await client.message.update("m1", {"a": 1})
+    assert updated == ("message.update", {"id": "m1", "updates": {"a": 1}})
+    listed: Any = await client.part.list_by_session("s1")
+    assert listed == ("part.listBySession", {"session_id": "s1"})
+
+
+@pytest.mark.parametrize("entity", ["session", "message", "part", "sandbox", "setup"])
+async def test_a_set_by_the_client_returns_nothing_whatever_the_handler_does(entity: str) -> None:
+    sent: list[Store] = []
+
+    async def storage(store: Store) -> str:
+        sent.append(store)
+        return "the driver's own"
+
+    assert await getattr(StorageClient(storage), entity).set("x", {"sessionId": "s1"}) is None
+    assert sent == [Store(f"{entity}.set", {"id": "x", "value": {"sessionId": "s1"}}, CallContext())]
