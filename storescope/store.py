@@ -78,9 +78,7 @@ class Store:
             raise UnsupportedOperationError(f"there is no handler for {self.operation}; the map has {present}")
         context = self.context or current_context()
         ambient = context
-        if (
-            context.call_id is not None or context.attempt != 1
-        ):  # this call's; those its handler makes have their own
+        if context.call_id is not None or context.attempt != 1:  # this call's; its handler's calls have their own
             ambient = replace(context, call_id=None, attempt=1)
         wrapped = wrapped_of(handler)
         with use_context(ambient):
@@ -104,9 +102,7 @@ class Store:
             envelope["context"] = self.context.to_dict()
         try:
             text = json.dumps(envelope, allow_nan=False, separators=(",", ":"))
-            same = (
-                json.loads(text) == envelope
-            )  # tuples, keys that are numbers and split surrogates come back changed
+            same = json.loads(text) == envelope  # tuples, number keys, split surrogates come back changed
         except (TypeError, ValueError, RecursionError) as error:
             reason = type(error).__name__
             raise InvalidRecordError(f"{self.operation}: a parameter is not JSON ({reason})") from None

@@ -270,9 +270,7 @@ class AuditLog:
             return
         try:
             self._start()
-        except (
-            AuditError
-        ) as error:  # a damaged key, long after the log was opened: it is answered like a full disk
+        except AuditError as error:  # a damaged key, long after the log was opened, is answered like a full disk
             self._open_failed(str(error))
 
     def _open_failed(self, reason: str | None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storescope.middleware._region._reader import one_line
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -68,13 +70,19 @@ class Decision:
             **{name: fact.value or "unknown" for name, fact in self.facts.items() if name != "tenant"},
             confidence=self.facts["backend_region"].confidence,
         )
-        verdict = "allowed" if self.allowed else "denied"
+        verdict = _VERDICTS[self.effect].format(exception=self.exception)
         line = f"{verdict}{by}: {reason}"
         if self.would_allow_if:
             line += f"; it would be allowed {self.would_allow_if}"
-        return f"{line} (policy {self.policy[:12]})"
+        return one_line(f"{line} (policy {self.policy[:12]})")
 
 
+_VERDICTS = {
+    "allow": "allowed",
+    "deny": "denied",
+    "would_deny": "let through, would be denied",
+    "exception": "let through by exception {exception!r}, else denied",
+}
 REASONS = {
     "allowed": "every fact is known and allowed",
     "tenant_missing": "the call names no tenant",

@@ -72,6 +72,7 @@ class Memory:
         self._backend = backend
         self._caller_region = caller_region
         self._seen: dict[tuple[str, str | None, str | None], Decision] = {}
+        self._latest = 0.0
 
     def opener(self, operation: str) -> Callable[[Call], None]:
         """Return what decides about calls of one operation when they are opened."""
@@ -83,15 +84,20 @@ class Memory:
             context = call.context
             tenant, call_region = context.tenant, context.region
             decision = seen.get((name, tenant, call_region))
-            if decision is None or (decision.expires is not None and time.time() >= decision.expires):
+            if decision is None or (decision.expires is not None and self._now() >= decision.expires):
                 question = Question(operation, tenant, self._caller_region, call_region, self._backend)
-                decision = decide(self._policy, question, time.time())
+                decision = decide(self._policy, question, self._now())
                 if len(seen) >= _MOST_REMEMBERED:
                     seen.clear()
                 seen[name, tenant, call_region] = decision
             call.decision = decision
 
         return open_call
+
+    def _now(self) -> float:
+        """Return the latest time that was seen: a clock that jumps back revives no exception that has ended."""
+        self._latest = max(self._latest, time.time())
+        return self._latest
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:

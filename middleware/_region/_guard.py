@@ -42,8 +42,12 @@ class RegionGuard:
                 "region=...))"
             )
         for rule in self.policy.rules.values():
-            if rule.telemetry is not None and info.region in rule.store:
+            if rule.telemetry is not None and info.region in self._may_store(rule):
                 _check_telemetry(rule, rule.telemetry, layers)
+
+    def _may_store(self, rule: Rule) -> frozenset[str]:
+        """Return where the rule's data may ever rest, by exceptions from it too."""
+        return rule.store.union(*(each.store for each in self.policy.exceptions if each.rule == rule.name))
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""

@@ -119,6 +119,28 @@ def test_a_clock_that_jumps_back_prolongs_nothing_that_ended(monkeypatch: pytest
     assert ask(remembers, "session.get", "acme", US).effect == "deny"  # a denial stays until the next reload
 
 
+def test_a_clock_that_jumps_back_revives_no_exception_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = EXPIRES - 1
+    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    remembers = memory(sound())
+    assert ask(remembers, "session.get", "acme", US).effect == "exception"
+    now = EXPIRES + 1
+    assert ask(remembers, "session.get", "acme", EU_2).effect == "allow"  # other facts: nothing looks at the clock
+    assert ask(remembers, "session.get", "globex", US).effect == "deny"
+    now = EXPIRES - 1
+    assert ask(remembers, "session.get", "acme", US).effect == "deny"
+
+
+def test_what_was_let_through_says_why_in_one_line() -> None:
+    policy = ResidencyPolicy.from_dict(sound())
+    excepted = decide(policy, Question("session.get", "acme", US, None, BackendInfo("m", region=EU)), EXPIRES - 1)
+    assert excepted.explain().startswith("let through by exception 'support', else denied by rule 'eu-only'")
+    watched = ResidencyPolicy.from_dict(sound(mode="monitor"))
+    denied = decide(watched, Question("part.set", "acme", "a\nb", None, BackendInfo("m", region=EU)), EXPIRES)
+    assert denied.explain().startswith("let through, would be denied by rule 'eu-only'")
+    assert denied.explain().isprintable()
+
+
 def test_decisions_are_remembered_per_set_of_facts() -> None:
     remembers = memory(sound(exceptions=[]))
     first = ask(remembers, "session.get", "acme", EU)
@@ -139,6 +161,8 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ("policy", "facts", "code"),
     [
         (sound(), {"tenant": None}, "tenant_missing"),
+        (sound(tenants={"*": "eu-only"}), {"tenant": ""}, "tenant_missing"),
+        (sound(), {"confidence": "rumoured"}, "backend_confidence_low"),
         (sound(), {"tenant": "initech"}, "tenant_unlisted"),
         (sound(), {"backend_region": None}, "backend_region_unknown"),
         (sound(), {"backend_region": US}, "backend_region_forbidden"),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from storescope import Operation, Step
+
 POLICY = ResidencyPolicy.from_dict(sound(exceptions=[]))
 BACKEND = BackendInfo("memory", region=EU)
 PARAMS: dict[str, dict[str, Any]] = {
@@ -71,6 +73,28 @@ async def test_a_refused_input_stays_a_refused_input() -> None:
     handlers = wrap({"session.get": contacted()}, region_guard(POLICY), backend=BACKEND)
     with call_context(tenant="acme", region=US), pytest.raises(InvalidRecordError):
         await handlers["session.get"](id="")
+
+
+async def test_a_denied_call_that_another_layer_refuses_reaches_no_cache_inside() -> None:
+    class Fails:
+        def on_open(self, operation: Operation, backend: BackendInfo) -> Any:
+            def open_call(call: Call) -> None:
+                raise RuntimeError("another layer's fault")
+
+            return open_call
+
+        def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+            return next_step
+
+    def cache(next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+        async def step(call: Call) -> Any:
+            pytest.fail("a layer inside the guard was asked")
+
+        return step
+
+    handlers = wrap({"session.get": contacted()}, Fails(), region_guard(POLICY), cache, backend=BACKEND)
+    with call_context(tenant="acme", region=US), pytest.raises(RuntimeError, match="another layer's fault"):
+        await handlers["session.get"](id="s1")
 
 
 async def test_a_denial_survives_pickling() -> None:
@@ -165,7 +189,16 @@ class TestTelemetryHasARegionToo:
     @pytest.mark.parametrize("name", OBSERVERS)
     def test_what_is_allowed_goes(self, name: str, tmp_path: Path) -> None:
         with AuditLog.open(tmp_path / "audit") as log:
-            wrap({}, self.made(name, US, log), region_guard(POLICY), backend=self.backend)
+            wrap(
+                {"session.get": contacted()}, self.made(name, US, log), region_guard(POLICY), backend=self.backend
+            )
+
+    def test_a_rule_that_an_exception_widens_to_the_backend_speaks(self) -> None:
+        policy = sound()
+        policy["exceptions"][0] |= {"rule": "us-data", "store": ["eu"]}
+        guard = region_guard(ResidencyPolicy.from_dict(policy))
+        with pytest.raises(PolicyError, match="tracing has no region="):
+            wrap({"session.get": contacted()}, tracing(), guard, backend=BACKEND)
 
     @pytest.mark.parametrize("name", OBSERVERS)
     def test_rules_that_do_not_admit_the_backend_do_not_speak(self, name: str, tmp_path: Path) -> None:
