@@ -166,7 +166,7 @@ def test_what_an_exception_means(
     call = Call(OPERATIONS[operation], {}, CallContext())
     failure = failure_of(call, error)
     assert failure == (outcome, error_type, marks)
-    assert failure.outcome in OUTCOMES
+    assert outcome in OUTCOMES
     assert failure_of(call, error) is failure  # layers that see the same exception share the answer
     assert failure_of(call, KeyError("y")) is not failure
 
