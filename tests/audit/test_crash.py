@@ -16,7 +16,7 @@ from storescope.middleware import AuditLog
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._verify import Verdict, verify
 
-ROUNDS = 4 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = 5 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 WRITER = """
 import asyncio, itertools, sys
 from storescope import CallContext, Store

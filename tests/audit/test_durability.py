@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storescope import AuditError
-from storescope.middleware import AuditLog
+from storescope import AuditError, wrap
+from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._stream import Stream
 from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._audit._verify import Verdict, verify
@@ -139,6 +139,44 @@ async def test_two_event_loops_may_share_a_log(tmp_path: Path) -> None:
             await asyncio.to_thread(thread.join)
     assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT
     assert len(records_of(log)) == 2 + 200
+
+
+async def test_a_write_that_is_cancelled_while_it_waits_is_not_made(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        disk.seconds = 0.2
+        made: list[str] = []
+
+        async def set_session(*, id: str, value: Any) -> None:
+            made.append(id)
+
+        handlers = wrap({"session.set": set_session}, audit(log, on_failure="allow"))
+        task = asyncio.ensure_future(handlers["session.set"](id="s1", value={}))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not made
+        _, intent, outcome = records_of(log)
+    assert (intent["phase"], outcome["phase"]) == ("intent", "outcome")
+    assert (outcome["call_id"], outcome["outcome"]) == (intent["call_id"], "cancelled")
+
+
+@pytest.mark.parametrize("durability", ["group", "each"])
+def test_a_coroutine_that_is_closed_while_it_waits_leaves_its_outcome(
+    durability: Any, tmp_path: Path, disk: Disk
+) -> None:
+    """What a loop does that is torn down: nothing can be awaited any more."""
+    with AuditLog.open(tmp_path / "audit", durability=durability) as log:
+        disk.seconds = 0.05
+
+        async def begin() -> None:
+            coroutine: Any = wrapped(log)["session.set"](id="s1", value={})
+            coroutine.send(None)
+            coroutine.close()
+
+        asyncio.run(begin())
+        _, _, outcome = records_of(log)
+    assert (outcome["outcome"], outcome["error_type"]) == ("cancelled", "GeneratorExit")
 
 
 async def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path: Path, disk: Disk) -> None:

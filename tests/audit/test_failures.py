@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -73,9 +74,17 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     """A file system of 64 KiB of its own."""
     folder = tmp_path / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "storescope-test", folder], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "storescope-test", folder]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def read_only_disk(small_disk: Path) -> Path:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    return small_disk
 
 
 @pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
@@ -92,6 +101,33 @@ async def test_a_full_disk(on_failure: str, small_disk: Path, tmp_path: Path) ->
         gaps = [record for record in records_of(log) if record["phase"] == "gap"]
         assert gaps
         assert gaps[-1]["unlogged"] >= 3
+    assert verify(log.folder, secret).verdict is Verdict.INTACT
+
+
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_disk_that_is_read_only(on_failure: str, read_only_disk: Path, tmp_path: Path) -> None:
+    public, _ = generate(tmp_path / "auditor")
+    with AuditLog.open(read_only_disk / "audit", auditor=public) as log:
+        await assert_answered(log, on_failure)
+
+
+@pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+async def test_a_file_that_may_grow_no_further(on_failure: str, tmp_path: Path) -> None:
+    """The system writes half a line, and then refuses; no root needed."""
+    public, secret = generate(tmp_path / "auditor")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with AuditLog.open(tmp_path / "audit", auditor=public) as log:
+        await write_some(log, 1)
+        (path,) = log.folder.glob("*.jsonl")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, before[1]))
+        try:
+            await assert_answered(log, on_failure)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await write_some(log, 1)
+        gaps = [record["unlogged"] for record in records_of(log) if record["phase"] == "gap"]
+    assert gaps == [3]  # the write's intent and outcome, the read's outcome
+    assert log.stats.failures["write"] == 3
     assert verify(log.folder, secret).verdict is Verdict.INTACT
 
 

@@ -350,6 +350,14 @@ def test_a_sealed_key_of_another_length_is_altered(mac_key: str, folder: Path, s
     assert both(folder, sound[1]) == Verdict.ALTERED
 
 
+def test_a_report_is_told_as_json(folder: Path, sound: tuple[Path, Path]) -> None:
+    path = streams(folder)[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    told = json.loads(json.dumps(verify(folder, sound[1]).to_dict()))
+    assert (told["verdict"], told["exit_code"], told["anchored"]) == ("truncated", 4, False)
+    assert [finding["verdict"] for finding in told["findings"]] == ["unsealed", "truncated"]
+
+
 async def test_the_verifier_reads_while_a_writer_writes(tmp_path: Path) -> None:
     public, key = generate(tmp_path / "auditor")
     with AuditLog.open(tmp_path / "audit", auditor=public) as log:
