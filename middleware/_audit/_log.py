@@ -149,16 +149,14 @@ class AuditLog:
             stream = self._stream or self._ready()
             try:
                 if self._unlogged:
-                    stream.write(own_record("gap", {"unlogged": self._unlogged}))
-                    self.stats.records["gap"] += 1
-                    self._unlogged = 0
+                    self._write_gap(stream)
                 stream.write(text)
             except OSError as error:
                 if stream.torn:  # half a line stays at its end: go on in a new stream
                     self._stream = None
                     if self._syncer is not None:
                         self._syncer.lose(self._position)
-                    stream.abandon()
+                    stream.close()
                 raise self._failed("write", error.strerror) from None
             self.stats.records[phase] += 1
             self._position = position = self._position + 1
@@ -214,9 +212,13 @@ class AuditLog:
             if stream is None:
                 return
             try:
-                stream.close()
+                if self._unlogged:
+                    self._write_gap(stream)
+                stream.seal()
             except OSError as error:
                 raise self._failed("write", error.strerror) from None
+            finally:
+                stream.close()
             self.stats.records["seal"] += 1
             self.stats.last_seal = time.time()
         self._announce(stream)
@@ -236,6 +238,11 @@ class AuditLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.close)
+
+    def _write_gap(self, stream: Stream) -> None:
+        stream.write(own_record("gap", {"unlogged": self._unlogged}))
+        self.stats.records["gap"] += 1
+        self._unlogged = 0
 
     def _ready(self) -> Stream:
         """Return the stream to write to, opening one if the last attempt failed and it is time to try again."""

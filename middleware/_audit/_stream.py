@@ -108,29 +108,26 @@ class Stream:
         """Bring everything written to the disk."""
         os.fdatasync(self._file)
 
-    def close(self) -> None:
-        """Seal the stream and close its file.
+    def seal(self) -> None:
+        """Write the closing seal and bring it to the disk.
 
         Raises:
-            OSError: If the seal could not be written or brought to the disk; the file is closed all the same.
+            OSError: If that fails.
         """
         last = self.head
-        try:
-            seal = {
-                "epoch": 1,
-                "first": 1,
-                "last": last.seq,
-                "count": last.seq,
-                "last_mac": last.mac,
-                "final": True,
-            }
-            self.write(own_record("seal", seal))
-            self.sync()
-        finally:
-            os.close(self._file)
+        seal = {
+            "epoch": 1,
+            "first": 1,
+            "last": last.seq,
+            "count": last.seq,
+            "last_mac": last.mac,
+            "final": True,
+        }
+        self.write(own_record("seal", seal))
+        self.sync()
 
-    def abandon(self) -> None:
-        """Close the file without a seal."""
+    def close(self) -> None:
+        """Close the file; without a seal, the stream stays as one that was left."""
         os.close(self._file)
 
     def _take_back(self) -> None:

@@ -74,7 +74,7 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
     """A file system of 64 KiB of its own."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "storescope-test", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "storescope-test", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     yield folder
@@ -190,6 +190,20 @@ async def test_a_closed_log_refuses(tmp_path: Path) -> None:
     log.close()  # a second time does nothing
     with pytest.raises(AuditError, match="it is closed"):
         await wrapped(log)["session.set"](id="s1", value={})
+
+
+async def test_what_went_unlogged_last_is_told_before_the_seal(tmp_path: Path) -> None:
+    """Else a log that lost its last records would be intact."""
+    public, secret = generate(tmp_path / "auditor")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with AuditLog.open(tmp_path / "audit", auditor=public) as log, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OS + "write", full)
+        await wrapped(log)["session.get"](id="s1")
+    assert [(r["phase"], r.get("unlogged")) for r in records_of(log)[1:]] == [("gap", 1), ("seal", None)]
+    assert verify(log.folder, secret).verdict is Verdict.INTACT
 
 
 async def test_a_seal_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
