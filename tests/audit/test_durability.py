@@ -274,3 +274,23 @@ async def test_who_waits_for_a_stream_that_is_left_is_told_so(
             await waiting
     report = verify(log.folder, tmp_path / "audit.key")
     assert (report.verdict, report.streams) == (Verdict.UNSEALED, 2)
+
+
+async def test_a_stream_that_was_left_is_not_synced_any_more(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tear(self: Stream, text: str) -> None:
+        self.torn = True
+        raise OSError(28, "No space left on device")
+
+    async with AuditLog.open(tmp_path / "audit") as log:
+        get, before = wrapped(log)["session.get"], disk.syncs
+        await get(id="s1")
+        with monkeypatch.context() as patch:
+            patch.setattr(Stream, "write", tear)
+            await get(id="s2")
+        assert log._stream is None
+        await asyncio.sleep(0.1)  # what nobody waits for is synced within 0.05 s
+        assert disk.syncs == before
+        await wrapped(log)["session.set"](id="s3", value={})  # and the new stream is
+        assert disk.syncs > before

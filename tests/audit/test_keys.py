@@ -164,3 +164,9 @@ def test_processes_that_open_a_new_folder_at_once_agree_on_its_keys(tmp_path: Pa
 def test_the_next_epochs_key_is_as_the_format_page_says() -> None:
     assert next_key(b"k" * 32) == Hmac(b"k" * 32).digest(b"storescope-audit/1 next epoch")
     assert next_key(b"k" * 32) != b"k" * 32
+
+
+def test_a_pair_that_cannot_be_made_beside_the_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AuditError, match="the folder of the keys cannot be made"):
+        AuditLog.open(tmp_path / "file" / "audit")
