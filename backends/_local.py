@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from storescope.backends._codec import Record
     from storescope.backends._options import Target
+    from storescope.backends._tables import Site
 
 _T = TypeVar("_T")
 
@@ -152,7 +153,7 @@ class LocalEngine:
         self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
 
     @classmethod
-    async def open(cls, target: Target, options: LocalOptions) -> Self:
+    async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:  # noqa: ARG003 (nothing to count)
         """Open the folder that the URL names.
 
         Raises:

@@ -12,6 +12,7 @@ from storescope.backends._codec import decode, encode, merge
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
     from storescope.backends._options import Target
+    from storescope.backends._tables import Site
 
 
 class MemoryTable:
@@ -90,7 +91,7 @@ class MemoryEngine:
         self.info = BackendInfo(system="memory", keeps_labels=True)
 
     @classmethod
-    async def open(cls, target: Target, options: MemoryOptions) -> Self:  # noqa: ARG003 (it has none)
+    async def open(cls, target: Target, options: MemoryOptions, site: Site) -> Self:  # noqa: ARG003 (it needs neither)
         """Make an empty store.
 
         Raises:

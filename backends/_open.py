@@ -11,7 +11,8 @@ from storescope import BackendError, BackendInfo
 from storescope._extras import require_extra
 from storescope.backends._backend import Backend
 from storescope.backends._options import CommonOptions, Target, read_options
-from storescope.backends._tables import Engine
+from storescope.backends._tables import Engine, Site
+from storescope.reports import BackendReport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -29,6 +30,7 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "memory": _Scheme("storescope.backends._memory", "MemoryEngine", None),
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
+    "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
 }
 _COMMON = ("region", "tenancy", "name")
 
@@ -43,7 +45,7 @@ class _EngineClass(Protocol):
 
     Options: type[Any]
 
-    async def open(self, target: Target, options: Any) -> _OpenedEngine: ...
+    async def open(self, target: Target, options: Any, site: Site) -> _OpenedEngine: ...
 
 
 def open_backend(
@@ -60,7 +62,8 @@ def open_backend(
 
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
-            `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server.
+            `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
             `call_context` names. With `shared`, tenants are ignored and all calls share one set of records.
@@ -68,7 +71,10 @@ def open_backend(
         **options: The store's own. `local:` takes `busy_timeout` (5 seconds), the longest wait for another
             process that writes. Redis takes `prefix` (`storescope`) for its keys, `connect_timeout` (2
             seconds), `timeout` (5 seconds for each command), `max_connections` (20), and for TLS
-            `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` (paths).
+            `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` (paths). Postgres takes `migrate` (False; True makes
+            the tables or brings them up to date), `schema` (`storescope`), `connect_timeout` and `timeout` (5
+            seconds each), `statement_timeout` (4 seconds, held by the server), `max_connections` (10),
+            `prepared_statements` (True), and libpq's `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.
@@ -114,8 +120,10 @@ class Opening(AbstractAsyncContextManager[Backend]):
         options = read_options(
             engine_class.Options, self._options, {k: v for k, v in target.query.items() if k not in _COMMON}
         )
-        engine = await engine_class.open(target, options)
+        report = BackendReport()
+        engine = await engine_class.open(target, options, Site(common.tenancy, report))
         info = replace(engine.info, name=common.name, region=common.region)
+        report.begin(info)
         return Backend(engine, info, tenancy=common.tenancy)
 
 

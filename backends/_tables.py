@@ -6,10 +6,23 @@ place where it stores them. Ids and tenants arrive checked. `tenant` is the empt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.reports import BackendReport
+
+
+class Site(NamedTuple):
+    """What an engine is told beside its own options.
+
+    Attributes:
+        tenancy: `shared` or `required`.
+        report: Where it counts retries, conflicts and connections.
+    """
+
+    tenancy: str
+    report: BackendReport
 
 
 class Table(Protocol):

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import RedisServer
+from tests.servers import PostgresServer, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,10 +42,24 @@ def redis_server(tmp_path: Path) -> Generator[RedisServer, None, None]:
     server.kill()
 
 
-@pytest.fixture(params=["local", "memory", "redis"])
+@pytest.fixture(scope="session")
+def shared_postgres_server() -> Generator[PostgresServer, None, None]:
+    """One Postgres server for the whole session. Tests must leave it running: use `postgres_url`."""
+    server = PostgresServer("fsync=off").create()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(shared_postgres_server: PostgresServer) -> str:
+    """The URL of the session's server, with a schema that no other test has."""
+    return f"{shared_postgres_server.url}?migrate=true&schema=test_{uuid4().hex}"
+
+
+@pytest.fixture(params=["local", "memory", "postgres", "redis"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param == "redis":
-        url: str = request.getfixturevalue("redis_url")
+    if request.param in {"postgres", "redis"}:
+        url: str = request.getfixturevalue(f"{request.param}_url")
         return url
     return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import asyncpg
 
 _START_SECONDS = 10.0
 
@@ -86,3 +90,128 @@ class RedisServer:
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+class PostgresServer:
+    """A Postgres cluster of its own, that a test may kill and start again; it keeps its data.
+
+    Its database `storescope` belongs to the role `app`, which is neither superuser nor above row-level security.
+    """
+
+    PASSWORD = "app-secret"
+
+    def __init__(self, *settings: str) -> None:
+        self.port = free_port()
+        # Not in pytest's own folder: Postgres does not run as root, and another user cannot get in there.
+        self.folder = Path(tempfile.mkdtemp(prefix="storescope-postgres-"))
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of the database `storescope`, as the role `app`."""
+        return f"postgresql://app:{self.PASSWORD}@127.0.0.1:{self.port}/storescope"
+
+    @property
+    def superuser_url(self) -> str:
+        """The same database, as the superuser."""
+        return f"postgresql://postgres:{self.PASSWORD}@127.0.0.1:{self.port}/storescope"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster."""
+        assert self._process is not None
+        return self._process.pid
+
+    def create(self) -> Self:
+        """Make the cluster, start it, and make the role and the database."""
+        password = self.folder / "password"
+        password.write_text(self.PASSWORD)
+        if os.getuid() == 0:
+            for path in (self.folder, password):
+                shutil.chown(path, _UNPRIVILEGED, "nogroup")
+        self._run("initdb", "--username=postgres", f"--pwfile={password}", *_INITDB, str(self.folder / "data"))
+        self.start()
+        asyncio.run(self._make_database())
+        return self
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        fixed = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 60,
+        }
+        given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
+        arguments = [word for setting in given for word in ("-c", setting)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_postgres_program("postgres"), "-D", str(self.folder / "data"), *arguments],
+                stdout=log,
+                stderr=log,
+                **_as_unprivileged(),
+            )
+        asyncio.run(self._wait(self._process))
+        return self
+
+    def kill(self) -> None:
+        """Kill every process of it, as a crash would."""
+        if self._process is None:
+            return
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        self._process.kill()
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def remove(self) -> None:
+        """Kill it and delete its data."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [_postgres_program(program), *arguments],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **_as_unprivileged(),
+        )
+
+    async def _make_database(self) -> None:
+        connection = await asyncpg.connect(self.superuser_url.replace("/storescope", "/postgres"))
+        await connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{self.PASSWORD}'")
+        await connection.execute("CREATE DATABASE storescope OWNER app")
+        await connection.close()
+
+    async def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        url = self.superuser_url.replace("/storescope", "/postgres")
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up and process.poll() is None:
+            with suppress(OSError, asyncpg.PostgresError):
+                await (await asyncpg.connect(url, timeout=1)).close()
+                return
+            await asyncio.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"postgres did not start: {(self.folder / 'log').read_text()[-2000:]}")
+
+
+_UNPRIVILEGED = "nobody"
+_INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+
+
+def _as_unprivileged() -> dict[str, Any]:
+    """Return how to start a process that must not be root's."""
+    return {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def _postgres_program(name: str) -> str:
+    """Find a program of Postgres; Debian keeps them off the PATH."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = next((str(folder / name) for folder in folders if (folder / name).exists()), shutil.which(name))
+    if found is None:
+        raise ServerMissingError(f"{name} is not installed; apt-get install postgresql")
+    return found

@@ -11,6 +11,7 @@ from storescope.backends._redis._tables import HashTable, SessionTable, TextTabl
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
+    from storescope.backends._tables import Site
 
 
 class RedisEngine:
@@ -30,7 +31,7 @@ class RedisEngine:
         )
 
     @classmethod
-    async def open(cls, target: Target, options: RedisOptions) -> Self:
+    async def open(cls, target: Target, options: RedisOptions, site: Site) -> Self:
         """Connect to the server that the URL names.
 
         Raises:
@@ -38,7 +39,7 @@ class RedisEngine:
         """
         address = read_address(target)
         client, max_bytes = await connect(target, address, options)
-        return cls(Server(client, options, max_bytes=max_bytes), address)
+        return cls(Server(client, options, site.report, max_bytes=max_bytes), address)
 
     async def aclose(self) -> None:
         """Close the connections."""

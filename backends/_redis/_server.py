@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from storescope.backends._redis._connect import RedisOptions
+    from storescope.reports import BackendReport
 
 
 class Server:
@@ -32,23 +33,38 @@ class Server:
         max_bytes: The longest value that the server takes.
     """
 
-    def __init__(self, client: Redis, options: RedisOptions, *, max_bytes: int) -> None:
+    def __init__(self, client: Redis, options: RedisOptions, report: BackendReport, *, max_bytes: int) -> None:
         self.client = client
         self.scripts = Scripts(client)
         self.prefix = options.prefix
         self.max_bytes = max_bytes
+        self._report = report
         self._timeout = options.timeout
         self._free = asyncio.Semaphore(options.max_connections)
 
-    async def call(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        """Run one command or script.
+    async def read(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """Run a command that only reads. If the connection fails on the way, it is sent once more on another."""
+        return await self._run(command, args, tries=2)
+
+    async def write(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """Run a command or script that writes. It is never sent twice: that could undo a later write.
 
         Raises:
             BackendError: If it fails, or waits too long for a free connection and the reply.
         """
+        return await self._run(command, args, tries=1)
+
+    async def _run(self, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...], *, tries: int) -> Any:
         try:
-            async with asyncio.timeout(self._timeout), self._free:
-                return await command(*args)
+            async with asyncio.timeout(self._timeout):
+                if self._free.locked():
+                    await self._wait()
+                else:
+                    await self._free.acquire()  # at once
+                try:
+                    return await self._try(command, args, tries)
+                finally:
+                    self._free.release()
         except redis_errors.RedisError as error:
             raise backend_error("a command failed", error) from None
         except TimeoutError:
@@ -61,3 +77,19 @@ class Server:
             raise BackendError(
                 "redis: the connection failed", driver_error=type(error).__name__, retryable=True
             ) from None
+
+    async def _try(self, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...], tries: int) -> Any:
+        for _ in range(tries - 1):
+            try:
+                return await command(*args)
+            except (redis_errors.ConnectionError, OSError):
+                self._report.add("retries")
+        return await command(*args)
+
+    async def _wait(self) -> None:
+        """Wait for a free connection."""
+        self._report.add("connections_waiting")
+        try:
+            await self._free.acquire()
+        finally:
+            self._report.add("connections_waiting", -1)

@@ -1,0 +1,49 @@
+"""`postgresql://`: one Postgres database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from storescope import BackendInfo
+from storescope.backends._postgres._connect import Address, PostgresOptions, connect, read_address
+from storescope.backends._postgres._server import Server
+from storescope.backends._postgres._tables import PostgresTable
+
+if TYPE_CHECKING:
+    from storescope.backends._options import Target
+    from storescope.backends._tables import Site
+
+
+class PostgresEngine:
+    """The records of one schema."""
+
+    Options: ClassVar = PostgresOptions
+
+    def __init__(self, server: Server, address: Address) -> None:
+        self._server = server
+        self.session = PostgresTable("session", server)
+        self.message = PostgresTable("message", server, in_session=True)
+        self.part = PostgresTable("part", server, in_session=True)
+        self.sandbox = PostgresTable("sandbox", server)
+        self.setup = PostgresTable("setup", server)
+        self.info = BackendInfo(
+            system="postgresql",
+            address=address.host.partition(":")[0],
+            namespace=f"{address.database}|{server.schema}",  # as OpenTelemetry's conventions join the two
+            keeps_labels=True,
+        )
+
+    @classmethod
+    async def open(cls, target: Target, options: PostgresOptions, site: Site) -> Self:
+        """Connect to the database that the URL names.
+
+        Raises:
+            BackendError: If the URL is malformed, or the database cannot be reached or used.
+        """
+        address = read_address(target)
+        pool = await connect(target, address, options, tenancy=site.tenancy)
+        return cls(Server(pool, options, site.report), address)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._server.aclose()

@@ -1,0 +1,46 @@
+"""asyncpg's errors as ours: by class and SQLSTATE, never by text, which holds row values."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from storescope import BackendError
+
+_RETRYABLE = ("08", "25006", "40", "53", "55P03", "57")  # classes of SQLSTATE, or whole codes
+_LOST = ("08", "57P01", "57P02", "57P03")  # connection failures, and a server that shuts down
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+APPLIED = "; a write may have been applied"
+
+
+def backend_error(what: str, error: Exception, *, sent: bool = False) -> BackendError:
+    """Return the error to raise `from None`.
+
+    Args:
+        what: What could not be done.
+        error: What asyncpg, or the system under it, raised.
+        sent: Whether a statement was on its way, so that its fate is unknown if the connection failed.
+    """
+    name = driver_error(error)
+    lost = is_lost(error)
+    code = _sqlstate(error)
+    return BackendError(
+        f"postgresql: {what} ({name})" + (APPLIED if sent and lost else ""),
+        driver_error=name,
+        retryable=lost or code.startswith(_RETRYABLE),
+    )
+
+
+def is_lost(error: Exception) -> bool:
+    """Return whether the connection failed, and the server did not answer."""
+    return isinstance(error, OSError | asyncpg.InterfaceError) or _sqlstate(error).startswith(_LOST)
+
+
+def driver_error(error: Exception) -> str:
+    """Name the error by its class and the server's code."""
+    module = "asyncpg." if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) else ""
+    code = _sqlstate(error)
+    return f"{module}{type(error).__name__}" + (f":{code}" if code else "")
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or ""

@@ -1,0 +1,149 @@
+"""A connected server: statements, each call within its time and on a connection of the pool."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from storescope import BackendError
+from storescope.backends._postgres._errors import APPLIED, DRIVER_ERRORS, backend_error, is_lost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from storescope.backends._postgres._connect import PostgresOptions
+    from storescope.reports import BackendReport
+
+    Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+
+_T = TypeVar("_T")
+
+
+class Server:
+    """What every table needs.
+
+    Attributes:
+        report: Where retries, conflicts and connections are counted.
+        schema: The schema of the tables; a checked name.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[Any], options: PostgresOptions, report: BackendReport) -> None:
+        self.report = report
+        self.schema = options.schema
+        self._pool = pool
+        self._timeout = options.timeout
+        self._free = asyncio.Semaphore(options.max_connections)
+
+    async def read(self, tenant: str, job: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Run what only reads. If the connection fails on the way, it is tried once more on another."""
+        return await self._run(_job(tenant, job), tries=2)
+
+    async def write(
+        self, tenant: str, job: Callable[[Connection], Awaitable[_T]], *, together: bool = False
+    ) -> _T:
+        """Run what writes. It is never sent twice: a second try could undo a later write of somebody else.
+
+        Args:
+            tenant: Whose rows; empty for those that are shared.
+            job: Given a connection.
+            together: Whether its statements must be one transaction.
+
+        Raises:
+            BackendError: If it fails, or waits too long for a free connection and the replies.
+        """
+        return await self._run(_job(tenant, job, together=together), tries=1)
+
+    async def aclose(self) -> None:
+        """Let what was begun end, and close the connections."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+        self.report.end()
+
+    async def _run(self, job: Callable[[Connection], Awaitable[_T]], *, tries: int) -> _T:
+        sent = False
+        try:
+            async with asyncio.timeout(self._timeout), self._turn():
+                while True:
+                    tries -= 1
+                    sent = False
+                    try:
+                        async with self._connection() as connection:
+                            sent = True
+                            return await job(connection)
+                    except DRIVER_ERRORS as error:
+                        if not (tries and is_lost(error)):
+                            raise
+                    self.report.add("retries")
+        except TimeoutError:
+            raise BackendError(
+                f"postgresql: no reply within {self._timeout:g} s" + (APPLIED if sent else ""),
+                driver_error="asyncpg.TimeoutError",
+                retryable=True,
+            ) from None
+        except DRIVER_ERRORS as error:
+            what = "a statement failed" if sent else "cannot connect"
+            raise backend_error(what, error, sent=sent) from None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None, None]:
+        """Wait until one of the pool's connections is free."""
+        waits = self._free.locked()
+        if waits:
+            self.report.add("connections_waiting")
+        try:
+            await self._free.acquire()
+        finally:
+            if waits:
+                self.report.add("connections_waiting", -1)
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Connection, None]:
+        connection = await self._pool.acquire()
+        self.report.set("connections_open", self._pool.get_size())
+        try:
+            yield connection
+        except (asyncpg.ReadOnlySQLTransactionError, asyncio.CancelledError):
+            # A server that became a replica needs a new connection. And to cancel a statement, asyncpg would ask
+            # the server on a second connection and wait for it: one that is dead never answers.
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+            self.report.set("connections_open", self._pool.get_size())
+
+
+def _job(
+    tenant: str, job: Callable[[Connection], Awaitable[_T]], *, together: bool = False
+) -> Callable[[Connection], Awaitable[_T]]:
+    """Put `job` in a transaction if its statements belong together, or row-level security must know the tenant."""
+    begin = "BEGIN"
+    if tenant:  # one round trip for both; in hex digits, nothing can end the literal
+        name = f"convert_from(decode('{tenant.encode().hex()}', 'hex'), 'UTF8')"
+        begin += f"; SELECT set_config('storescope.tenant', {name}, true)"  # true: for this transaction
+    elif not together:
+        return job
+
+    async def in_transaction(connection: Connection) -> _T:
+        await connection.execute(begin)
+        try:
+            result = await job(connection)
+        except Exception:
+            if not connection.is_closed():
+                await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
+        return result
+
+    return in_transaction
