@@ -67,6 +67,25 @@ LISTED = Metric(
     _CALL,
     (0, 1, 10, 50, 100, 500, 1_000, 5_000, 10_000),
 )
+_BACKEND = ("backend", "region")
+RETRIES = Metric(
+    "agent_storage_backend_retries_total",
+    "counter",
+    "Reads that a backend sent again, because their connection failed.",
+    _BACKEND,
+)
+UPDATE_CONFLICTS = Metric(
+    "agent_storage_update_conflicts_total",
+    "counter",
+    "Updates that found their record changed by another writer between reading and writing it; none is lost.",
+    _BACKEND,
+)
+CONNECTIONS_OPEN = Metric(
+    "agent_storage_connections_open", "gauge", "Connections to the store that are open.", _BACKEND
+)
+CONNECTIONS_WAITING = Metric(
+    "agent_storage_connections_waiting", "gauge", "Calls that wait for a free connection.", _BACKEND
+)
 DECISIONS = Metric(
     "agent_storage_residency_decisions_total",
     "counter",
@@ -114,6 +133,10 @@ METRICS = (
     IN_FLIGHT,
     ERRORS,
     LISTED,
+    RETRIES,
+    UPDATE_CONFLICTS,
+    CONNECTIONS_OPEN,
+    CONNECTIONS_WAITING,
     DECISIONS,
     POLICY_INFO,
     EXCEPTION_EXPIRY,

@@ -11,11 +11,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from storescope.middleware import _definitions as definitions
 from storescope.middleware._audit_collector import AuditCollector
+from storescope.middleware._log import telemetry_failed
+from storescope.reports import add_listener
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from storescope import BackendInfo
     from storescope.middleware._definitions import Metric
+    from storescope.reports import Count
 
 
 class Instruments:
@@ -27,12 +31,36 @@ class Instruments:
         self.in_flight = _gauge(definitions.IN_FLIGHT, registry)
         self.errors = _counter(definitions.ERRORS, registry)
         self.listed = _histogram(definitions.LISTED, registry)
+        self.backends = BackendCounts(registry)
+        add_listener(self.backends)
         self.decisions = _counter(definitions.DECISIONS, registry)
         self.policy_info = _gauge(definitions.POLICY_INFO, registry)
         self.exception_expiry = _gauge(definitions.EXCEPTION_EXPIRY, registry)
         self.audit = AuditCollector()
         registry.register(self.audit)
         _gauge(definitions.BUILD_INFO, registry).labels(version("storescope")).set(1)
+
+
+class BackendCounts:
+    """What the process's backends count of themselves, as metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._collectors: dict[Count, Counter | Gauge] = {
+            "retries": _counter(definitions.RETRIES, registry),
+            "update_conflicts": _counter(definitions.UPDATE_CONFLICTS, registry),
+            "connections_open": _gauge(definitions.CONNECTIONS_OPEN, registry),
+            "connections_waiting": _gauge(definitions.CONNECTIONS_WAITING, registry),
+        }
+
+    def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
+        """Add to one of them; two backends of one name add up."""
+        try:
+            labels = (info.label, info.region or "unknown")
+            for collector in self._collectors.values():
+                collector.labels(*labels)  # so that all of a backend's start at 0
+            self._collectors[count].labels(*labels).inc(amount)
+        except Exception as error:
+            telemetry_failed("metrics", error)
 
 
 _made: WeakKeyDictionary[CollectorRegistry, Instruments] = WeakKeyDictionary()

@@ -146,7 +146,7 @@ class PostgresServer:
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
         arguments = [word for setting in given for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen[bytes](
                 [_postgres_program("postgres"), "-D", str(self.folder / "data"), *arguments],
                 stdout=log,
                 stderr=log,

@@ -153,9 +153,10 @@ async def _keep(connection: Any) -> None:
 
 
 async def _check_server(connection: Connection, address: Address) -> None:
-    replica, read_only, encoding = await connection.fetchrow(
+    row: Any = await connection.fetchrow(
         "SELECT pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('server_encoding')"
     )
+    replica, read_only, encoding = row
     if replica:
         raise BackendError(f"postgresql: {address.host} is a read-only replica; give the address of its primary")
     if read_only == "on":

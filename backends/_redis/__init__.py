@@ -20,7 +20,7 @@ class RedisEngine:
     Options: ClassVar = RedisOptions
 
     def __init__(self, server: Server, address: Address) -> None:
-        self._client = server.client
+        self._server = server
         self.session = HashTable(server, "session")
         self.message = SessionTable(server, "message")
         self.part = SessionTable(server, "part")
@@ -38,9 +38,10 @@ class RedisEngine:
             BackendError: If the URL is malformed, or the server cannot be reached or used.
         """
         address = read_address(target)
-        client, max_bytes = await connect(target, address, options)
+        client, max_bytes = await connect(target, address, options, site.report)
         return cls(Server(client, options, site.report, max_bytes=max_bytes), address)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._server.client.aclose()
+        self._server.report.end()

@@ -18,6 +18,7 @@ from storescope.backends._redis._errors import backend_error
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
+    from storescope.reports import BackendReport
 
 _PREFIX = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _DEFAULT_BULK = 512 * 1024 * 1024
@@ -85,7 +86,9 @@ def read_address(target: Target) -> Address:
         ) from None
 
 
-async def connect(target: Target, address: Address, options: RedisOptions) -> tuple[Redis, int]:
+async def connect(
+    target: Target, address: Address, options: RedisOptions, report: BackendReport
+) -> tuple[Redis, int]:
     """Connect, and make sure that the server can be used.
 
     Returns:
@@ -96,7 +99,7 @@ async def connect(target: Target, address: Address, options: RedisOptions) -> tu
     """
     if not _PREFIX.fullmatch(options.prefix):
         raise BackendError("the option prefix must be 1 to 64 letters, digits and '_', '.', '/', '-'")
-    client = _make_client(target, address, options)
+    client = _make_client(target, address, options, report)
     try:
         async with asyncio.timeout(options.timeout):
             await _check_server(client)
@@ -116,20 +119,20 @@ async def connect(target: Target, address: Address, options: RedisOptions) -> tu
         raise
 
 
-def _make_client(target: Target, address: Address, options: RedisOptions) -> Redis:
+def _make_client(target: Target, address: Address, options: RedisOptions, report: BackendReport) -> Redis:
     tls: dict[str, Any] = {}
     if target.scheme == "rediss":
         given = {name: getattr(options, name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
         tls = {name: path for name, path in given.items() if path}
     pool = ConnectionPool(
-        connection_class=SSLConnection if target.scheme == "rediss" else Connection,
+        connection_class=_counted(SSLConnection if target.scheme == "rediss" else Connection, report),
         host=address.host,
         port=address.port,
         db=address.database,
         username=address.username,
         password=address.password,
         socket_connect_timeout=options.connect_timeout,
-        socket_timeout=None,  # `Server.call` holds the time, and the number of connections
+        socket_timeout=None,  # `Server` holds the time, and the number of connections
         socket_keepalive=True,
         protocol=2,
         # A second try by the driver could apply an update after a later one of somebody else.
@@ -137,6 +140,27 @@ def _make_client(target: Target, address: Address, options: RedisOptions) -> Red
         **tls,
     )
     return Redis.from_pool(pool)
+
+
+def _counted(kind: type[Connection], report: BackendReport) -> type[Connection]:
+    """Return a class of connection that counts those which are open."""
+
+    class CountedConnection(kind):  # type: ignore[valid-type, misc] # one of redis-py's two
+        _counts = False
+
+        async def on_connect(self) -> None:
+            if not self._counts:
+                self._counts = True
+                report.add("connections_open")
+            await super().on_connect()
+
+        async def disconnect(self, *args: Any, **kwargs: Any) -> None:
+            if self._counts:
+                self._counts = False
+                report.add("connections_open", -1)
+            await super().disconnect(*args, **kwargs)
+
+    return CountedConnection
 
 
 async def _check_server(client: Redis) -> None:

@@ -45,7 +45,9 @@ class _RedisTable:
     def __init__(self, server: Server, entity: str) -> None:
         self._client = server.client
         self._scripts = server.scripts
-        self._call = server.call
+        self._read = server.read
+        self._write = server.write
+        self._report = server.report
         self._max_bytes = server.max_bytes
         self._prefix = server.prefix
         self._entity = entity
@@ -59,14 +61,14 @@ class TextTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        text: Any = await self._call(self._client.get, self._key(tenant, id))
+        text: Any = await self._read(self._client.get, self._key(tenant, id))
         return None if text is None else decode(text)
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         text = encode(record)
         check_size(len(text), self._max_bytes)
-        await self._call(self._client.set, self._key(tenant, id), text)
+        await self._write(self._client.set, self._key(tenant, id), text)
 
 
 class HashTable(_RedisTable):
@@ -74,18 +76,18 @@ class HashTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        fields: dict[Any, Any] = await self._call(self._client.hgetall, self._key(tenant, id))
+        fields: dict[Any, Any] = await self._read(self._client.hgetall, self._key(tenant, id))
         return _from_fields(fields.items()) if fields else None
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         fields = self._to_fields(record) or [_SENTINEL, b""]
-        await self._call(self._scripts.set_fields, (self._key(tenant, id),), fields)
+        await self._write(self._scripts.set_fields, (self._key(tenant, id),), fields)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Write the fields of `updates` and return the record; None if there is none."""
         fields = self._to_fields(updates)
-        flat = await self._call(self._scripts.update_fields, (self._key(tenant, id),), fields)
+        flat = await self._write(self._scripts.update_fields, (self._key(tenant, id),), fields)
         return None if flat is None else _from_fields(zip(flat[::2], flat[1::2], strict=True))
 
     def _to_fields(self, record: Record) -> list[bytes]:
@@ -114,7 +116,7 @@ class SessionTable(_RedisTable):
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        value = await self._call(
+        value = await self._read(
             self._scripts.get_in_session, (self._key(tenant, id),), (self._hashes(tenant), id)
         )
         return None if value is None else _from_value(value)
@@ -123,7 +125,7 @@ class SessionTable(_RedisTable):
         """Insert the record, or replace it whole."""
         text = encode(record)
         check_size(len(text), self._max_bytes)
-        await self._call(
+        await self._write(
             self._scripts.set_in_session,
             (self._key(tenant, id),),
             (self._hashes(tenant), id, record["sessionId"], text),
@@ -134,7 +136,7 @@ class SessionTable(_RedisTable):
         text = encode(updates)
         check_size(len(text), self._max_bytes)
         key, hashes = self._key(tenant, id), self._hashes(tenant)
-        value = await self._call(
+        value = await self._write(
             self._scripts.update_in_session, (key,), (hashes, id, updates.get("sessionId", ""), text)
         )
         if value is None:
@@ -145,12 +147,13 @@ class SessionTable(_RedisTable):
         text, record = merge(text, *lines)
         digest = sha1(value, usedforsecurity=False).hexdigest()
         with suppress(BackendError):  # the update is in; the next updater will try this again
-            await self._call(self._scripts.compact, (key,), (hashes, id, digest, seq + b"\n" + text))
+            if not await self._write(self._scripts.compact, (key,), (hashes, id, digest, seq + b"\n" + text)):
+                self._report.add("update_conflicts")
         return record
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one round trip."""
-        values: list[Any] = await self._call(self._client.hvals, self._hashes(tenant) + session_id)
+        values: list[Any] = await self._read(self._client.hvals, self._hashes(tenant) + session_id)
         split = [value.split(b"\n", 1) for value in values]
         records = [(int(seq), text[0]) for seq, *text in split if text]  # the counter has no second line
         records.sort()
