@@ -88,7 +88,7 @@ def open_backend(
     return Opening(url, {key: value for key, value in common.items() if value is not None}, options)
 
 
-@dataclass(slots=True, repr=False)  # no repr: the URL may hold a password
+@dataclass(slots=True, repr=False, eq=False)  # no repr: the URL may hold a password
 class Opening(AbstractAsyncContextManager[Backend]):
     """A backend about to be opened: await it, or enter it. Each await opens a backend of its own."""
 

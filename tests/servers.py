@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import shutil
@@ -14,8 +13,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
-
-import asyncpg
 
 _START_SECONDS = 10.0
 
@@ -132,7 +129,8 @@ class PostgresServer:
                 shutil.chown(path, _UNPRIVILEGED, "nogroup")
         self._run("initdb", "--username=postgres", f"--pwfile={password}", *_INITDB, str(self.folder / "data"))
         self.start()
-        asyncio.run(self._make_database())
+        self._sql("postgres", f"CREATE ROLE app LOGIN PASSWORD '{self.PASSWORD}'")
+        self._sql("postgres", "CREATE DATABASE storescope OWNER app")
         return self
 
     def start(self) -> Self:
@@ -152,7 +150,7 @@ class PostgresServer:
                 stderr=log,
                 **_as_unprivileged(),
             )
-        asyncio.run(self._wait(self._process))
+        self._wait(self._process)
         return self
 
     def kill(self) -> None:
@@ -178,23 +176,21 @@ class PostgresServer:
             check=True,
             capture_output=True,
             cwd=self.folder,
+            env={**os.environ, "PGPASSWORD": self.PASSWORD},
             **_as_unprivileged(),
         )
 
-    async def _make_database(self) -> None:
-        connection = await asyncpg.connect(self.superuser_url.replace("/storescope", "/postgres"))
-        await connection.execute(f"CREATE ROLE app LOGIN PASSWORD '{self.PASSWORD}'")
-        await connection.execute("CREATE DATABASE storescope OWNER app")
-        await connection.close()
+    def _sql(self, database: str, statement: str) -> None:
+        host = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres", f"--dbname={database}"]
+        self._run("psql", "--no-psqlrc", "--quiet", *host, f"--command={statement}")
 
-    async def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        url = self.superuser_url.replace("/storescope", "/postgres")
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up and process.poll() is None:
-            with suppress(OSError, asyncpg.PostgresError):
-                await (await asyncpg.connect(url, timeout=1)).close()
+            with suppress(subprocess.CalledProcessError):
+                self._run("pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}")
                 return
-            await asyncio.sleep(0.05)
+            time.sleep(0.05)
         self.kill()
         raise RuntimeError(f"postgres did not start: {(self.folder / 'log').read_text()[-2000:]}")
 

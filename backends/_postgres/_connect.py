@@ -7,6 +7,7 @@ import logging
 import re
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -39,7 +40,8 @@ class PostgresOptions:
         max_connections: How many connections are open at most.
         prepared_statements: Whether statements are prepared once on each connection; not with a PgBouncer
             before 1.21 that pools by transaction.
-        sslmode: As for libpq: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`.
+        sslmode: As for libpq: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`. Left empty,
+            `prefer`; but `verify-full` if `sslrootcert` is given, which nothing else would look at.
         sslrootcert: The path of the certificates to trust.
         sslcert: The path of the client's certificate.
         sslkey: The path of its key.
@@ -52,7 +54,7 @@ class PostgresOptions:
     statement_timeout: float = 4.0
     max_connections: int = 10
     prepared_statements: bool = True
-    sslmode: str = "prefer"
+    sslmode: str = ""
     sslrootcert: str = ""
     sslcert: str = ""
     sslkey: str = ""
@@ -123,8 +125,11 @@ async def connect(
 def _check_options(options: PostgresOptions) -> None:
     if not _SCHEMA.fullmatch(options.schema):
         raise BackendError("the option schema must be 1 to 63 lower-case letters, digits and '_'")
-    if options.sslmode not in _MODES:
+    if options.sslmode and options.sslmode not in _MODES:
         raise BackendError(f"the option sslmode must be one of {', '.join(_MODES)}")
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        if getattr(options, name) and not Path(getattr(options, name)).is_file():
+            raise BackendError(f"the option {name} must be the path of a file; there is none")
     if options.max_connections < 1:
         raise BackendError("the option max_connections must be 1 or more")
     if min(options.timeout, options.connect_timeout) <= 0 or options.statement_timeout < 0:
@@ -132,7 +137,8 @@ def _check_options(options: PostgresOptions) -> None:
 
 
 async def _make_pool(target: Target, options: PostgresOptions) -> asyncpg.Pool[Any]:
-    tls = {name: getattr(options, name) for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")}
+    tls = {name: getattr(options, name) for name in ("sslrootcert", "sslcert", "sslkey")}
+    tls["sslmode"] = options.sslmode or ("verify-full" if options.sslrootcert else "prefer")
     settings = {"application_name": "storescope"}
     if options.statement_timeout:
         milliseconds = str(round(options.statement_timeout * 1000))

@@ -8,7 +8,8 @@ from storescope import BackendError
 
 _RETRYABLE = ("08", "25006", "40", "53", "55P03", "57")  # classes of SQLSTATE, or whole codes
 _LOST = ("08", "57P01", "57P02", "57P03")  # connection failures, and a server that shuts down
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_STALE = (*_LOST, "25006")  # and a primary that became a replica, which only a new connection gets away from
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 APPLIED = "; a write may have been applied"
 
 
@@ -32,12 +33,21 @@ def backend_error(what: str, error: Exception, *, sent: bool = False) -> Backend
 
 def is_lost(error: Exception) -> bool:
     """Return whether the connection failed, and the server did not answer."""
-    return isinstance(error, OSError | asyncpg.InterfaceError) or _sqlstate(error).startswith(_LOST)
+    return _is_local(error) or _sqlstate(error).startswith(_LOST)
+
+
+def is_stale(error: Exception) -> bool:
+    """Return whether the connection is of no use any more, and others as old as it most likely neither."""
+    return _is_local(error) or _sqlstate(error).startswith(_STALE)
+
+
+def _is_local(error: Exception) -> bool:
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def driver_error(error: Exception) -> str:
     """Name the error by its class and the server's code."""
-    module = "asyncpg." if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) else ""
+    module = "asyncpg." if type(error).__module__.startswith("asyncpg.") else ""
     code = _sqlstate(error)
     return f"{module}{type(error).__name__}" + (f":{code}" if code else "")
 

@@ -6,14 +6,13 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import asyncpg
-
 from storescope import BackendError
-from storescope.backends._postgres._errors import APPLIED, DRIVER_ERRORS, backend_error, is_lost
+from storescope.backends._postgres._errors import APPLIED, DRIVER_ERRORS, backend_error, is_lost, is_stale
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     from storescope.backends._postgres._connect import PostgresOptions
@@ -114,10 +113,15 @@ class Server:
         self.report.set("connections_open", self._pool.get_size())
         try:
             yield connection
-        except (asyncpg.ReadOnlySQLTransactionError, asyncio.CancelledError):
-            # A server that became a replica needs a new connection. And to cancel a statement, asyncpg would ask
-            # the server on a second connection and wait for it: one that is dead never answers.
+        except asyncio.CancelledError:
+            # To cancel a statement, asyncpg would ask the server on a second connection and wait for it: one that
+            # is dead never answers.
             connection.terminate()
+            raise
+        except DRIVER_ERRORS as error:
+            if is_stale(error):
+                connection.terminate()
+                await self._pool.expire_connections()  # the idle ones broke with it: each is made anew when used
             raise
         finally:
             await self._pool.release(connection)

@@ -148,11 +148,14 @@ def _counted(kind: type[Connection], report: BackendReport) -> type[Connection]:
     class CountedConnection(kind):  # type: ignore[valid-type, misc] # one of redis-py's two
         _counts = False
 
-        async def on_connect(self) -> None:
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.register_connect_callback(self._count)
+
+        async def _count(self, _: Any) -> None:
             if not self._counts:
                 self._counts = True
                 report.add("connections_open")
-            await super().on_connect()
 
         async def disconnect(self, *args: Any, **kwargs: Any) -> None:
             if self._counts:

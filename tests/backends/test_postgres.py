@@ -80,7 +80,7 @@ async def test_tables_of_a_newer_version_are_left_alone(
         (f"postgresql://nobody:{WRONG}@HOST/storescope", {}, "user name or password"),
         ("postgresql://app:app-secret@HOST/missing", {}, "no database of this name"),
         ("postgresql://app:app-secret@HOST/storescope", {"sslmode": "require"}, "speaks no TLS"),
-        ("postgresql://app:app-secret@HOST/storescope", {"sslrootcert": "/missing.pem"}, "TLS"),
+        ("postgresql://app:app-secret@HOST/storescope", {"sslrootcert": "/missing.pem"}, "sslrootcert"),
         ("postgresql://app:app-secret@HOST/storescope", {"sslmode": "always"}, "sslmode"),
         ("postgresql://app:app-secret@HOST/storescope", {"schema": "a; drop"}, "schema"),
         ("postgresql://app:app-secret@HOST/storescope", {"max_connections": 0}, "max_connections"),
