@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._scan import page_of, read_place
 from storescope.backends._sqlite import open_file, open_reader, transaction, translated
 
 if TYPE_CHECKING:
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 
     from storescope.backends._codec import Record
     from storescope.backends._options import Target
+    from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
 
 _T = TypeVar("_T")
 
 _GET = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _LIST = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND session = ? ORDER BY seq"
+_SCAN = "SELECT tenant, id, body FROM records WHERE tenant = ? AND entity = ? AND id > ? ORDER BY id LIMIT ?"
+_SCAN_ALL = """
+SELECT tenant, id, body FROM records WHERE (tenant, entity, id) > (?, ?, ?) AND entity = ?
+ORDER BY tenant, entity, id LIMIT ?
+"""
+_PURGE = "DELETE FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _PUT = """
 INSERT INTO records(tenant, entity, id, session, seq, body)
 VALUES (?1, ?2, ?3, ?4, 1 + coalesce((
@@ -92,6 +100,19 @@ class LocalTable:
         """Return a session's records in order of first insertion."""
         return await self._reader.run(_select_session, (tenant, self._entity, session_id))
 
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        after = read_place(cursor)
+        if tenant is None:
+            args: tuple[Any, ...] = (_SCAN_ALL, (after[0], self._entity, after[1], self._entity, limit))
+        else:
+            args = (_SCAN, (tenant, self._entity, after[1], limit))
+        return page_of(await self._reader.run(_select_all, *args), limit)
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, and return whether there was one."""
+        return await self._writer.run(_delete, (tenant, self._entity, id))
+
     def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> Record | None:
         with transaction(db):
             text = _select(db, key)
@@ -113,6 +134,15 @@ def _select(db: sqlite3.Connection, key: tuple[str, str, str]) -> bytes | None:
 
 def _select_session(db: sqlite3.Connection, key: tuple[str, str, str]) -> list[Record]:
     return [decode(text) for (text,) in db.execute(_LIST, key).fetchall()]
+
+
+def _select_all(db: sqlite3.Connection, statement: str, args: tuple[Any, ...]) -> list[Any]:
+    return db.execute(statement, args).fetchall()
+
+
+def _delete(db: sqlite3.Connection, key: tuple[str, str, str]) -> bool:
+    with transaction(db):
+        return db.execute(_PURGE, key).rowcount > 0
 
 
 def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.backends._scan import ScanPage
     from storescope.reports import BackendReport
 
 
@@ -34,6 +35,14 @@ class Table(Protocol):
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
+        ...
+
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        ...
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record and all that leads to it, and return whether there was one."""
         ...
 
 

@@ -101,11 +101,12 @@ async def connect(
             pool = await _make_pool(target, options)
             async with pool.acquire() as connection:
                 await _check_server(connection, address)
-                if not options.migrate:
-                    await check_version(connection, options.schema)
-                await _check_isolation(connection, tenancy)
         if options.migrate:  # as long as it takes
             await _migrate(pool, options.schema)
+        async with asyncio.timeout(options.timeout), pool.acquire() as connection:
+            await check_version(connection, options.schema)
+            if tenancy == "required":
+                await _check_isolation(connection, options.schema)
     except TimeoutError:
         _terminate(pool)
         raise BackendError(
@@ -173,11 +174,9 @@ async def _check_server(connection: Connection, address: Address) -> None:
         raise BackendError("postgresql: the database's encoding must be UTF8; create it with ENCODING 'UTF8'")
 
 
-async def _check_isolation(connection: Connection, tenancy: str) -> None:
+async def _check_isolation(connection: Connection, schema: str) -> None:
     """Say so if row-level security does not hold this role. Every statement names the tenant all the same."""
-    if tenancy == "required" and await connection.fetchval(
-        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    ):
+    if not await connection.fetchval(f"SELECT row_security_active('{schema}.records')"):
         logging.getLogger("storescope").warning(
             "postgresql: row-level security does not hold this role, a superuser or one with BYPASSRLS; "
             "connect as a role without either, so that the database keeps tenants apart too"
