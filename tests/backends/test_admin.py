@@ -19,7 +19,8 @@ from storescope import (
     UnsupportedOperationError,
     call_context,
 )
-from storescope.backends import Backend, ScannedRecord, open_backend
+from storescope.backends import Backend, open_backend
+from tests.backends.scans import scan_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -49,16 +50,6 @@ def operator_url(backend_url: str, request: pytest.FixtureRequest) -> str:
 async def apart(operator_url: str) -> AsyncGenerator[Backend, None]:
     async with open_backend(operator_url, tenancy="required") as opened:
         yield opened
-
-
-async def scan_all(backend: Backend, entity: str, **options: Any) -> list[ScannedRecord]:
-    found: list[ScannedRecord] = []
-    cursor: str | None = None
-    while True:
-        records, cursor = await backend.admin.scan(entity, cursor, **options)
-        found += records
-        if cursor is None:
-            return found
 
 
 async def fill(backend: Backend, entity: str, ids: tuple[str, ...] | list[str]) -> None:
