@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from storescope.backends._options import Target
     from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
+    from storescope.reports import BackendReport
 
 _T = TypeVar("_T")
 
@@ -166,15 +167,17 @@ class LocalEngine:
 
     Options: ClassVar = LocalOptions
 
-    def __init__(self, folder: Path, options: LocalOptions) -> None:
+    def __init__(self, folder: Path, options: LocalOptions, report: BackendReport) -> None:
         """Open the folder, and make it if it is not there. This waits for the disk.
 
         Raises:
             BackendError: If it cannot be opened, or is not ours.
         """
+        self._report = report
         path = folder / "storage.db"
         self._writer = _Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
         self._reader = _Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
+        report.set("connections_open", 2)
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)
         self.part = self._table("part", in_session=True)
@@ -183,7 +186,7 @@ class LocalEngine:
         self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
 
     @classmethod
-    async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:  # noqa: ARG003 (nothing to count)
+    async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:
         """Open the folder that the URL names.
 
         Raises:
@@ -192,11 +195,12 @@ class LocalEngine:
         path = target.rest.removeprefix("//")  # local:///data and local:/data are the same
         if not path or "\0" in path:
             raise BackendError("a local: backend is named by a folder, such as 'local:.storescope'")
-        return await asyncio.to_thread(cls, Path(path), options)
+        return await asyncio.to_thread(cls, Path(path), options, site.report)
 
     async def aclose(self) -> None:
         """Let what was begun end, and close the file."""
         await asyncio.to_thread(self._close)
+        self._report.end()
 
     def _close(self) -> None:
         self._writer.close()

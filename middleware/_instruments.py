@@ -55,10 +55,7 @@ class BackendCounts:
     def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
         """Add to one of them; two backends of one name add up."""
         try:
-            labels = (info.label, info.region or "unknown")
-            for collector in self._collectors.values():
-                collector.labels(*labels)  # so that all of a backend's start at 0
-            self._collectors[count].labels(*labels).inc(amount)
+            self._collectors[count].labels(info.label, info.region or "unknown").inc(amount)
         except Exception as error:
             telemetry_failed("metrics", error)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storescope.backends._postgres._server import Connection
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_PORT = re.compile(r":\d+$")
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -61,8 +62,15 @@ class PostgresOptions:
 
 
 class Address(NamedTuple):
-    """Where the server is, without who asks."""
+    """Where the server is, without who asks.
 
+    Attributes:
+        server: As the URL has it, with the port.
+        host: The host alone.
+        database: The database.
+    """
+
+    server: str
     host: str
     database: str
 
@@ -78,7 +86,8 @@ def read_address(target: Target) -> Address:
         database = unquote(parts.path.strip("/"))
         if parts.fragment or not target.rest.startswith("//") or not database or "/" in database:
             raise ValueError  # noqa: TRY301 (to the one text below)
-        return Address(unquote(parts.netloc.rpartition("@")[2]) or "localhost", database)
+        server = unquote(parts.netloc.rpartition("@")[2]) or "localhost"
+        return Address(server, _PORT.sub("", server).strip("[]"), database)
     except ValueError:
         raise BackendError(
             "a Postgres URL is postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE; "
@@ -110,7 +119,7 @@ async def connect(
     except TimeoutError:
         _terminate(pool)
         raise BackendError(
-            f"postgresql: no reply from {address.host} within {options.timeout:g} s",
+            f"postgresql: no reply from {address.server} within {options.timeout:g} s",
             driver_error="asyncpg.TimeoutError",
             retryable=True,
         ) from None
@@ -165,7 +174,7 @@ async def _check_server(connection: Connection, address: Address) -> None:
     )
     replica, read_only, encoding = row
     if replica:
-        raise BackendError(f"postgresql: {address.host} is a read-only replica; give the address of its primary")
+        raise BackendError(f"postgresql: {address.server} is a read-only replica; give the address of its primary")
     if read_only == "on":
         raise BackendError(
             "postgresql: this role or database is read-only (default_transaction_read_only); storage has to write"
@@ -224,4 +233,4 @@ def _explain(error: Exception, address: Address) -> BackendError:
             (text for kind, text in _CAUSES if isinstance(error, kind)),
             "cannot reach {host}; is a server running there?",
         )
-    return backend_error(what.format(host=address.host), error)
+    return backend_error(what.format(host=address.server), error)

@@ -59,6 +59,15 @@ def test_two_backends_of_one_name_add_up_and_a_closed_one_goes() -> None:
     assert value(registry, "connections_open") == 5
 
 
+async def test_what_never_happened_is_a_zero(backend_url: str) -> None:
+    registry = listen()
+    async with open_backend(backend_url, name="quiet", region="r"):
+        for name in ("backend_retries_total", "update_conflicts_total", "connections_waiting"):
+            assert value(registry, name, "quiet", "r") == 0
+        assert value(registry, "connections_open", "quiet", "r") >= 0
+    assert value(registry, "connections_open", "quiet", "r") == 0
+
+
 def test_a_registry_that_is_gone_is_told_nothing() -> None:
     listen()
     gc.collect()
