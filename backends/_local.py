@@ -165,8 +165,7 @@ def _delete(db: sqlite3.Connection, key: tuple[str, str, str]) -> bool:
 
 
 def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    with transaction(db):
-        db.execute(_PUT, row)
+    db.execute(_PUT, row)  # a transaction by itself, that begins with the write lock
 
 
 @dataclass(frozen=True, slots=True)
