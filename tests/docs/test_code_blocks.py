@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-LANGUAGES = {"python", "sh", "toml", "text", "json"}
+LANGUAGES = {"python", "sh", "toml", "text", "json", "sql"}
 DOCUMENTED_REDIS = "redis://localhost:6379/0"
+DOCUMENTED_POSTGRES = "postgresql://agent:secret@localhost:5432/agents"
 
 
 class Block(NamedTuple):
@@ -54,13 +55,14 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=page_id)
 async def test_the_blocks_of_a_page_run_in_order(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str, postgres_url: str
 ) -> None:
+    """All but SQL: a test of Postgres runs the grants, and then works as the role that has them."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "policy.toml", tmp_path)
     namespace: dict[str, Any] = {}
     for block in blocks(page):
-        text = block.text.replace(DOCUMENTED_REDIS, redis_url)
+        text = block.text.replace(DOCUMENTED_REDIS, redis_url).replace(DOCUMENTED_POSTGRES, postgres_url)
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":
