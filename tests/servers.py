@@ -139,7 +139,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "max_connections": 60,
+            "max_connections": 300,  # the suite runs several cases at once, some in five processes
         }
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
         arguments = [word for setting in given for word in ("-c", setting)]
