@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from storescope.middleware._region._decision import Decision, Fact
@@ -53,14 +54,15 @@ def decide(policy: ResidencyPolicy, question: Question, now: float) -> Decision:
     )
     if plain.allowed:
         return plain
-    for exception in policy.exceptions:
-        if rule is not None and _applies(exception, rule, question, now):
+    for exception in rule.exceptions if rule else ():
+        if question.operation in exception.operations and now < exception.expires:
             code, _ = _judge(policy, question, rule, exception)
             if code == "allowed":
                 facts = {**plain.facts, "exception": Fact(exception.id, "policy")}
                 return replace(plain, allowed=True, effect="exception", facts=facts, expires=exception.expires)
-    if policy.mode == "monitor":
-        return replace(plain, allowed=True, effect="would_deny")
+    until = rule.monitor_until if rule else policy.monitor_until
+    if until is not None and now < until:
+        return replace(plain, allowed=True, effect="would_deny", expires=None if until == inf else until)
     return plain
 
 
@@ -76,7 +78,7 @@ class Memory:
 
     def opener(self, operation: str) -> Callable[[Call], None]:
         """Return what decides about calls of one operation when they are opened."""
-        # Only exceptions tell one operation from another, and only they end with time.
+        # Only exceptions tell one operation from another, and only they and monitoring end with time.
         name = operation if self._policy.exceptions else ""
         seen = self._seen
 
@@ -104,10 +106,6 @@ def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:
     if not tenant:
         return None
     return policy.tenants.get(tenant) or policy.tenants.get("*")
-
-
-def _applies(exception: PolicyException, rule: Rule, question: Question, now: float) -> bool:
-    return exception.rule == rule.name and question.operation in exception.operations and now < exception.expires
 
 
 def _judge(
