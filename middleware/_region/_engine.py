@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from storescope.middleware._region._decision import Decision, Fact
@@ -52,20 +53,22 @@ def decide(policy: ResidencyPolicy, question: Question, now: float) -> Decision:
     )
     if plain.allowed:
         return plain
-    for exception in policy.exceptions:
-        if rule is not None and _applies(exception, rule, question, now):
+    for exception in rule.exceptions if rule else ():
+        if question.operation in exception.operations and now < exception.expires:
             code, _ = _judge(policy, question, rule, exception)
             if code == "allowed":
                 facts = {**plain.facts, "exception": Fact(exception.id, "policy")}
                 return replace(plain, allowed=True, effect="exception", facts=facts, expires=exception.expires)
-    return _unless_monitored(policy, rule, plain)
+    return _unless_monitored(rule or policy, plain, now)
 
 
-def object_to(policy: ResidencyPolicy, decision: Decision, code: str) -> Decision:
-    """Return what becomes of a decision when a record's label is found at fault."""
+def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
+    """Return what becomes of a decision, at the time `now`, when a record's label is found at fault."""
     rule = policy.rules.get(decision.rule or "")
-    denied = replace(decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code])
-    return _unless_monitored(policy, rule, denied)
+    denied = replace(
+        decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None
+    )
+    return _unless_monitored(rule or policy, denied, now)
 
 
 def filtered(decision: Decision, code: str) -> Decision:
@@ -84,21 +87,18 @@ _WOULD_ALLOW = {
 }
 
 
-def _unless_monitored(policy: ResidencyPolicy, rule: Rule | None, denied: Decision) -> Decision:
-    del rule
-    if policy.mode == "monitor":
-        return replace(denied, allowed=True, effect="would_deny")
-    return denied
+def _unless_monitored(by: Rule | ResidencyPolicy, denied: Decision, now: float) -> Decision:
+    """Let what is denied through if its rule, or the policy where no rule was found, is only monitored now."""
+    until = by.monitor_until
+    if until is None or now >= until:
+        return denied
+    return replace(denied, allowed=True, effect="would_deny", expires=None if until == inf else until)
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:
     if not tenant:
         return None
     return policy.tenants.get(tenant) or policy.tenants.get("*")
-
-
-def _applies(exception: PolicyException, rule: Rule, question: Question, now: float) -> bool:
-    return exception.rule == rule.name and question.operation in exception.operations and now < exception.expires
 
 
 def _judge(

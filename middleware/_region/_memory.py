@@ -80,7 +80,7 @@ class Memory:
         policy, _, objections = self._current()
         objection = objections.get((decision, code))
         if objection is None or self._has_ended(objection):
-            objection = object_to(policy, decision, code)
+            objection = object_to(policy, decision, code, self._clock.now())
             self._remember(objections, (decision, code), objection)
         return objection
 
