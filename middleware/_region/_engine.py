@@ -62,6 +62,16 @@ def decide(policy: ResidencyPolicy, question: Question, now: float) -> Decision:
     return _unless_monitored(rule or policy, plain, now)
 
 
+def may_rest(policy: ResidencyPolicy, tenant: str | None, backend: BackendInfo, now: float) -> str:
+    """Return `allowed` if a tenant's records may rest on a backend at the time `now`, else the code of why not."""
+    rule = _rule_for(policy, tenant)
+    if rule is None:
+        return "tenant_unlisted" if tenant else "tenant_missing"
+    store = rule.store.union(*(exception.store for exception in rule.exceptions if now < exception.expires))
+    code, _ = _judge_backend(policy, backend, store) or ("allowed", "")
+    return code
+
+
 def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
     """Return what becomes of a decision, at the time `now`, when a record's label is found at fault."""
     rule = policy.rules.get(decision.rule or "")
