@@ -91,7 +91,7 @@ def _check_order(lists: dict[str, list[Record]], ledger: Ledger, entity: str) ->
         earliest: tuple[float, str] = (float("inf"), "")  # of all that come later: when one was acknowledged
         for record in reversed(records):
             history = ledger.histories.get((entity, record.get("id", "")))
-            arrival = history and history.arrival()
+            arrival = history.arrival() if history else None
             if arrival is None or arrival.ended is None:
                 continue
             if earliest[0] < arrival.begun:

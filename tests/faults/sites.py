@@ -28,7 +28,7 @@ class Site(Protocol):
 
     port: int
     url: str
-    limits: dict[str, float]
+    limits: dict[str, Any]
 
     def kill(self) -> None:
         """Kill the server, as a crash would."""
@@ -68,7 +68,7 @@ class RedisSite:
         self._server = server
         self.port = server.port
         self.url = f"{server.url}?prefix=faults"
-        self.limits = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
 
     def kill(self) -> None:
         self._server.kill()
@@ -91,7 +91,11 @@ class PostgresSite:
         self.port = server.port
         self.schema = f"faults_{uuid4().hex[:12]}"
         self.url = f"{server.url}?schema={self.schema}&migrate=true"
-        self.limits = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT, "statement_timeout": TIMEOUT * 0.8}
+        self.limits: dict[str, Any] = {
+            "timeout": TIMEOUT,
+            "connect_timeout": TIMEOUT,
+            "statement_timeout": TIMEOUT * 0.8,
+        }
 
     def kill(self) -> None:
         self.server.kill()

@@ -46,7 +46,7 @@ def rewrites(change: Callable[[History, Map], None]) -> Callable[[Map, History],
                     change(victim, record)
             return records
 
-        handlers |= {"message.get": changed, "message.listBySession": listed}
+        handlers["message.get"], handlers["message.listBySession"] = changed, listed
 
     return install
 

@@ -14,7 +14,7 @@ from tests.faults.plan import Plan
 from tests.servers import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from storescope import Handler
 
@@ -73,17 +73,21 @@ class Traffic:
         """Wait until every writer had some more writes acknowledged."""
         await self._all_gain(self._got_on, writes, "get on")
 
-    async def feel_it(self) -> None:
-        """Wait until every writer has seen a call fail."""
-        await self._all_gain(self._failed, 1, "feel the fault")
+    async def feel_it(self, inflict: Callable[[], Awaitable[Any]] | None = None) -> None:
+        """Wait until every writer has seen a call fail; a fault of a moment is inflicted again and again."""
+        await self._all_gain(self._failed, 1, "feel the fault", inflict)
 
-    async def _all_gain(self, counts: list[int], gain: int, what: str) -> None:
+    async def _all_gain(
+        self, counts: list[int], gain: int, what: str, inflict: Callable[[], Awaitable[Any]] | None = None
+    ) -> None:
         goal = [number + gain for number in counts]
         give_up = time.monotonic() + RECOVERY
         while any(number < wanted for number, wanted in zip(counts, goal, strict=True)):
             self._raise_what_was_found()
             errors = [str(error) for error in self.errors[-5:]]
             assert time.monotonic() < give_up, f"the writers do not all {what}: {counts}, {errors}"
+            if inflict is not None:
+                await inflict()
             await asyncio.sleep(0.01)
 
     def _raise_what_was_found(self) -> None:
