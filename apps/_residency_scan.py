@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,8 +86,7 @@ async def _scan(url: str, policy: Path, tenant: str | None, labels: Labels, *, a
 
 def _progress() -> Callable[[int], None]:
     """Return what shows how far a scan is, on a terminal; it says nothing to a file."""
-    stderr = click.get_text_stream("stderr")
-    if not stderr.isatty():
+    if not sys.stderr.isatty():
         return lambda _: None
     return lambda seen: click.echo(f"\r{seen} records", nl=False, err=True)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
+from storescope.backends._redis._connection import Links
 from storescope.backends._redis._server import Server
 from storescope.backends._redis._tables import HashTable, SessionTable
 
@@ -38,10 +39,10 @@ class RedisEngine:
             BackendError: If the URL is malformed, or the server cannot be reached or used.
         """
         address = read_address(target)
-        client, max_bytes = await connect(target, address, options, site.report)
-        return cls(Server(client, options, site.report, max_bytes=max_bytes), address)
+        links = Links(site.report)
+        client, max_bytes = await connect(target, address, options, links)
+        return cls(Server(client, options, links, max_bytes=max_bytes), address)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.client.aclose()
-        self._server.report.end()
+        await self._server.aclose()
