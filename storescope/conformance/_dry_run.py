@@ -166,7 +166,8 @@ class _Reading:
         try:
             return await Store(operation, params, current_context()).on(self._handlers)
         except Exception as error:  # its text may hold record content
-            self._find("unread", OPERATIONS[operation].entity, id_, f"{operation} raised {type(error).__name__}")
+            which = f"{operation} of this session" if "session_id" in params else operation
+            self._find("unread", OPERATIONS[operation].entity, id_, f"{which} raised {type(error).__name__}")
             return _RAISED
 
     def _look_at(self, entity: str, id_: Any, record: Any, tenant: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
@@ -68,12 +67,15 @@ async def opened(found: Any, *args: Any) -> AsyncGenerator[Handlers]:
     Raises:
         TargetError: If it is no handler map, or one that `wrap` would refuse.
     """
-    made: Any = found(*args) if callable(found) and not isinstance(found, Mapping) else found
+    made: Any = found
+    # What `asynccontextmanager` made can be called too, but it is a decorator then.
+    if callable(made) and not isinstance(made, Mapping | Awaitable | AbstractAsyncContextManager):
+        made = made(*args)
     handlers: Any = made
     async with AsyncExitStack() as stack:
-        if hasattr(made, "__aenter__"):
+        if isinstance(made, AbstractAsyncContextManager):
             handlers = await stack.enter_async_context(made)
-        elif inspect.isawaitable(made):
+        elif isinstance(made, Awaitable):
             handlers = await made
             if hasattr(handlers, "aclose"):
                 await stack.enter_async_context(aclosing(handlers))
@@ -84,7 +86,7 @@ async def opened(found: Any, *args: Any) -> AsyncGenerator[Handlers]:
 def _check(handlers: Any) -> None:
     """Refuse what no case could be tried on: every one would be not applicable, which reads like a pass."""
     if not isinstance(handlers, Mapping):
-        raise TargetError(f"it is no handler map, but a {type(handlers).__name__}")
+        raise TargetError(f"it is no handler map, but of type {type(handlers).__name__}")
     if not handlers:
         raise TargetError("it is a handler map without a handler")
     try:

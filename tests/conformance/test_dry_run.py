@@ -171,7 +171,8 @@ async def test_a_read_that_raises_leaves_the_run_incomplete(operation: str) -> N
     rows = ReadOnlyMap(session={"s1": {"sandboxId": "s1"}}, part={"p1": {"id": "p1", "sessionId": "s1"}})
     report = await dry_run({**rows.handlers(), operation: raising}, ["s1"])
     entity = operation.partition(".")[0]
-    assert report.findings == (Finding("unread", entity, "s1", f"{operation} raised ConnectionError"),)
+    which = operation.replace("listBySession", "listBySession of this session")
+    assert report.findings == (Finding("unread", entity, "s1", f"{which} raised ConnectionError"),)
     assert report.read["part"] == 1, "the others are read all the same"
     assert report.without_record == ()
     assert report.clean

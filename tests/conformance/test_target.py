@@ -43,6 +43,7 @@ FORMS: dict[str, Any] = {
     "function": MemoryMap().handlers,
     "async function": awaited,
     "manager": entered,
+    "manager that is made": entered(),
     "opening": open_backend("memory:"),
     "function to opening": lambda: open_backend("memory:"),
 }
@@ -87,8 +88,8 @@ async def test_every_form_gives_the_map(found: Any) -> None:
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        ([], "no handler map, but a list"),
-        (lambda: None, "no handler map, but a NoneType"),
+        ([], "no handler map, but of type list"),
+        (lambda: None, "no handler map, but of type NoneType"),
         ({}, "without a handler"),
         ({"session.gte": print}, "no operation 'session.gte'; the nearest is 'session.get'"),
         ({"session.get": "print"}, "'session.get' cannot be called; it is a str"),
