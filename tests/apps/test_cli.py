@@ -17,6 +17,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
+    ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],
 )
