@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,7 +77,10 @@ async def _scan(url: str, policy: Path, tenant: str | None, labels: Labels, *, a
     from storescope.middleware._region._scan import Scan  # noqa: PLC0415
 
     loaded = ResidencyPolicy.load(policy)
-    async with open_backend(url) as backend:
+    options: dict[str, Any] = (
+        {"create": False} if url.startswith("local:") else {}
+    )  # what is not there is not clean
+    async with open_backend(url, **options) as backend:
         if backend.info.region is None:
             raise click.UsageError("nobody says where this store is: put region=REGION or probe=true into the URL")
         job = Scan(loaded, backend.info, labels, tenant, adopt, time.time())
