@@ -77,9 +77,7 @@ async def _scan(url: str, policy: Path, tenant: str | None, labels: Labels, *, a
     from storescope.middleware._region._scan import Scan  # noqa: PLC0415
 
     loaded = ResidencyPolicy.load(policy)
-    options: dict[str, Any] = (
-        {"create": False} if url.startswith("local:") else {}
-    )  # what is not there is not clean
+    options: dict[str, Any] = {"create": False} if url.startswith("local:") else {}  # not there is not clean
     async with open_backend(url, **options) as backend:
         if backend.info.region is None:
             raise click.UsageError("nobody says where this store is: put region=REGION or probe=true into the URL")
