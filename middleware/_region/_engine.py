@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from storescope.middleware._region._decision import Decision, Fact
 from storescope.middleware._region._policy import CONFIDENCES
@@ -17,8 +17,7 @@ CONFLICT = "conflict"
 """The confidence of a backend's region when those who speak of it do not agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """The facts that one decision is made from.
 
     Attributes:

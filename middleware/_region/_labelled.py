@@ -15,7 +15,7 @@ from storescope.errors import PolicyError
 from storescope.middleware._region._labels import FIELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from storescope.call import BackendInfo, Step
     from storescope.middleware._region._enforcer import Enforcer
@@ -47,6 +47,7 @@ class LabelledMap:
                     f"region_guard: with labels, {name} needs {_get_of(OPERATIONS[name].entity)} beside it: "
                     "the guard looks before it writes"
                 )
+        self._session = self._looker("session") if _get_of("session") in steps else None
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return the step around one operation."""
@@ -64,29 +65,39 @@ class LabelledMap:
         return step
 
     def _set(self, next_step: Step, operation: Operation) -> Step:
-        admit, entity = self._enforcer.admit, operation.entity
+        admit, look, entity = self._enforcer.admit, self._looker(operation.entity), operation.entity
 
         async def step(call: Call) -> Any:
             admit(call)
-            await self._look(call, entity, call.params["id"])
-            value = call.params["value"]
-            await self._look_at_session(call, entity, value)
-            return await self._write(next_step, call, "value", self._labelled(call, entity, value))
+            given = call.params
+            await look(call, given["id"])
+            value = given["value"]
+            if entity in IN_SESSION:
+                await self._look_at_session(call, value["sessionId"])
+            call.params = {"id": given["id"], "value": self._labelled(call, entity, value)}
+            try:
+                return await next_step(call)
+            finally:
+                call.params = given  # which the layers outside go on seeing
 
         return step
 
     def _update(self, next_step: Step, operation: Operation) -> Step:
-        admit, entity = self._enforcer.admit, operation.entity
+        admit, look, entity = self._enforcer.admit, self._looker(operation.entity), operation.entity
 
         async def step(call: Call) -> Any:
             admit(call)
-            found = await self._look(call, entity, call.params["id"])
-            updates = call.params["updates"]
-            if "sessionId" in updates and entity in IN_SESSION:
-                await self._look_at_session(call, entity, updates)
+            given = call.params
+            found = await look(call, given["id"])
+            updates = given["updates"]
+            if entity in IN_SESSION and "sessionId" in updates:
+                await self._look_at_session(call, updates["sessionId"])
                 if found:  # else there is nothing to label: the handler says so
-                    updates = self._labelled(call, entity, updates)
-            record = await self._write(next_step, call, "updates", updates)
+                    call.params = {"id": given["id"], "updates": self._labelled(call, entity, updates)}
+            try:
+                record = await next_step(call)
+            finally:
+                call.params = given
             return self._reveal(call, entity, call.record_id, record)
 
         return step
@@ -130,28 +141,32 @@ class LabelledMap:
             self._enforcer.object_to(call, code)
         return _stripped(record)
 
-    async def _look(self, call: Call, entity: str, id_: str) -> bool:
-        """Hold the record that is there to its label, and return whether there is one."""
-        get = _get_of(entity)
-        look = Call(OPERATIONS[get], {"id": id_}, call.context)
-        look.record_id, look.decision = id_, call.decision
-        record = await self._steps[get](look)
-        if record is None:
-            return False
-        code = self._labels.fault(entity, id_, record, tenant=call.context.tenant, region=self._region)
-        if code is not None:
-            self._enforcer.object_to(call, code)
-        return code is None
+    def _looker(self, entity: str) -> Callable[[Call, str], Awaitable[bool]]:
+        """Return what holds the record that is there to its label, and says whether there is one."""
+        operation = OPERATIONS[_get_of(entity)]
+        get, region, fault = self._steps[operation.name], self._region, self._labels.fault
 
-    async def _look_at_session(self, call: Call, entity: str, record: dict[str, Any]) -> None:
+        async def look(call: Call, id_: str) -> bool:
+            asked = Call(operation, {"id": id_}, call.context)
+            asked.record_id, asked.decision = id_, call.decision
+            record = await get(asked)
+            if record is None:
+                return False
+            code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
+            if code is not None:
+                self._enforcer.object_to(call, code)
+            return code is None
+
+        return look
+
+    async def _look_at_session(self, call: Call, session: str) -> None:
         """Hold the session that a message or part goes to to its label, once for each tenant and session."""
-        if entity not in IN_SESSION or _get_of("session") not in self._steps:
+        key = (call.context.tenant, session)
+        if key in self._sessions or self._session is None or not await self._session(call, session):
             return
-        key = (call.context.tenant, record["sessionId"])
-        if key not in self._sessions and await self._look(call, "session", record["sessionId"]):
-            if len(self._sessions) >= _MOST_REMEMBERED:
-                self._sessions.clear()
-            self._sessions.add(key)
+        if len(self._sessions) >= _MOST_REMEMBERED:
+            self._sessions.clear()
+        self._sessions.add(key)
 
     def _labelled(self, call: Call, entity: str, record: dict[str, Any]) -> dict[str, Any]:
         """Return the record with its label; without, if monitoring lets a call through that names no tenant."""
@@ -160,15 +175,6 @@ class LabelledMap:
             return record
         label = self._labels.make(entity, call.params["id"], record, tenant=tenant, region=self._region)
         return {**record, FIELD: label}
-
-    async def _write(self, next_step: Step, call: Call, name: str, record: dict[str, Any]) -> Any:
-        """Make the call with a record of ours in place of the caller's, which the layers outside go on seeing."""
-        given = call.params
-        call.params = {**given, name: record}
-        try:
-            return await next_step(call)
-        finally:
-            call.params = given
 
 
 def _get_of(entity: str) -> str:
