@@ -20,6 +20,8 @@ COMMANDS: tuple[list[str], ...] = (
     ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],
+    ["residency"],
+    ["residency", "scan"],
 )
 HEAVY = (
     "opentelemetry",
