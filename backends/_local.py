@@ -197,9 +197,7 @@ class LocalEngine:
         self._report = report
         path = folder / "storage.db"
         if not options.create and not path.exists():
-            raise BackendError(
-                "this local: folder holds no storage; look at the path, or open it with create=True"
-            )
+            raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
         patience = options.busy_timeout
         self._writer = _Worker(open_file(path, busy_timeout=patience), "storescope-writer", busy_timeout=patience)
         self._reader = _Worker(
