@@ -175,9 +175,11 @@ class LocalOptions:
     Attributes:
         busy_timeout: The longest wait for another process that writes, in seconds; for each call, from when it
             is made.
+        create: Whether to make the folder if it is not there.
     """
 
     busy_timeout: float = 5.0
+    create: bool = True
 
 
 class LocalEngine:
@@ -193,6 +195,8 @@ class LocalEngine:
         """
         self._report = report
         path = folder / "storage.db"
+        if not options.create and not path.exists():
+            raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
         patience = options.busy_timeout
         self._writer = _Worker(open_file(path, busy_timeout=patience), "storescope-writer", busy_timeout=patience)
         self._reader = _Worker(

@@ -25,7 +25,8 @@ _SCHEMA = (
     "CREATE INDEX by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL",
     f"PRAGMA user_version = {_VERSION}",
 )
-_RETRYABLE = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")  # another process is at it
+_RETRYABLE = (*_BUSY, "SQLITE_FULL")
 _PAUSE = 0.01  # seconds between two tries
 
 
@@ -101,7 +102,7 @@ def _switch_to_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if not _is_retryable(error) or time.monotonic() > give_up:
+            if not _code(error).startswith(_BUSY) or time.monotonic() > give_up:
                 raise
             time.sleep(_PAUSE)
         else:
@@ -153,14 +154,10 @@ def _backend_error(doing: str, error: sqlite3.Error, *, maybe_applied: bool = Fa
     return BackendError(
         f"SQLite could not {doing} ({driver_error})",
         driver_error=driver_error,
-        retryable=_is_retryable(error),
+        retryable=code.startswith(_RETRYABLE),
         maybe_applied=maybe_applied,
     )
 
 
 def _code(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
-
-
-def _is_retryable(error: sqlite3.Error) -> bool:
-    return _code(error).startswith(_RETRYABLE)

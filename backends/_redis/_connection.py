@@ -63,7 +63,8 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
             self.register_connect_callback(self._greeted)
 
         async def connect(self) -> None:
-            if self._generation != links.generation and self.is_connected:
+            # redis-py sees by itself that the server has closed a connection, and not that it was reset.
+            if self.is_connected and (self._generation != links.generation or self._writer.is_closing()):
                 await self.disconnect(nowait=True)
             await super().connect()
 
