@@ -1,11 +1,11 @@
 """Records to bytes and back, without loss.
 
-What is written is JSON. The fast path is orjson, which is lossless for what a look at the types finds to be plain
-JSON. Anything else that it wrote is read back and compared before it is trusted: orjson turns NaN into null, tuples
-into lists, and dates, UUIDs and data classes into strings and objects. What orjson
-cannot hold (integers over 64 bits, lone surrogates) takes the slow path, the standard library's json; one
-leading space marks such a text, so that it is read by json again and not by orjson, which would round it.
-Neither path writes a line break, so texts can be joined by line breaks.
+What is written is JSON. The fast path is orjson, which loses nothing of what is made of JSON's own types; a look
+tells. Whatever else it took is read back and compared before it is trusted: orjson turns NaN into null, tuples
+into lists, and dates, UUIDs and data classes into strings and objects. What orjson cannot hold (integers over
+64 bits, lone surrogates) takes the slow path, the standard library's json; one leading space marks such a text,
+so that it is read by json again and not by orjson, which would round it. Neither path writes a line break, so
+texts can be joined by line breaks.
 """
 
 from __future__ import annotations
