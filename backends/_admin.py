@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storescope import OPERATIONS, InvalidRecordError, UnsupportedOperationError
 from storescope.backends._names import check_name
@@ -58,6 +58,27 @@ class Admin:
         records, following = await table.scan(tenant, cursor, limit)
         return ScanPage(records, following and f"{entity}:{following}")
 
+    async def merge(self, entity: str, id: str, fields: dict[str, Any]) -> bool:
+        """Merge fields into a record, atomically, also of the entities for which an agent has no `update`.
+
+        Args:
+            entity: `session`, `message`, `part`, `sandbox` or `setup`.
+            id: The record's id.
+            fields: The fields, as for an `update`.
+
+        Returns:
+            Whether there was such a record.
+
+        Raises:
+            UnsupportedOperationError: If there is no such entity.
+            InvalidRecordError: If the id or a field is refused.
+            RecordTooLargeError: If the store cannot hold the merged record.
+            TenantRequiredError: If the backend keeps tenants apart, and none was named.
+            BackendError: If the store fails.
+        """
+        table = self._table(entity)
+        return await table.update(self._scope(), _check_id(id, "merge"), fields) is not None
+
     async def purge(self, entity: str, id: str) -> bool:
         """Delete a record with all that leads to it: index, pointer, its place in its session's list.
 
@@ -78,12 +99,16 @@ class Admin:
             BackendError: If the store fails.
         """
         table = self._table(entity)
-        if not isinstance(id, str) or not id:
-            raise InvalidRecordError("purge: id must be a non-empty string")
-        return await table.purge(self._scope(), check_name(id, "the id"))
+        return await table.purge(self._scope(), _check_id(id, "purge"))
 
     def _table(self, entity: str) -> Table:
         if entity not in _ENTITIES:
             raise UnsupportedOperationError(f"there is no such entity; there are {', '.join(_ENTITIES)}")
         table: Table = getattr(self._engine, entity)
         return table
+
+
+def _check_id(id_: Any, what: str) -> str:
+    if not isinstance(id_, str) or not id_:
+        raise InvalidRecordError(f"{what}: id must be a non-empty string")
+    return check_name(id_, "the id")

@@ -7,6 +7,8 @@ import asyncio
 from storescope.conformance._case import Case, Result, Subject
 from storescope.conformance._probe import ExpectationError, NotApplicableError, Probe, named
 
+NO_HANDLER = "the map has no handler for "
+
 
 async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Result:
     """Run one case.
@@ -52,7 +54,7 @@ def _obstacle(case: Case, subject: Subject) -> str:
     """Return why the case cannot be tried; empty if it can."""
     missing = [name for name in case.needs if name not in subject.handlers]
     if missing:
-        return f"the map has no handler for {', '.join(missing)}"
+        return NO_HANDLER + ", ".join(missing)
     if case.needs_reopen and subject.reopen is None:
         return "it was not said how another process opens the same store (reopen)"
     return ""

@@ -17,8 +17,11 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
+    ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],
+    ["residency"],
+    ["residency", "scan"],
 )
 HEAVY = (
     "opentelemetry",

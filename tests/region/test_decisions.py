@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from storescope import OPERATIONS, BackendInfo, Call, CallContext
 from storescope.middleware import ResidencyPolicy
-from storescope.middleware._region import _engine
+from storescope.middleware._region import _memory
 from storescope.middleware._region._decision import REASONS
-from storescope.middleware._region._engine import Memory, Question, decide
+from storescope.middleware._region._engine import Question, decide
+from storescope.middleware._region._guard import FixedPolicy
+from storescope.middleware._region._memory import Memory
 from tests.region import interpreter
 from tests.region.policies import EU, EU_2, US, changed, sound
 from tests.region.strategies import EXPIRES, facts_of_calls, policies, rewritten
@@ -60,7 +62,8 @@ def test_what_is_unknown_is_denied(facts: dict[str, Any], missing: str) -> None:
 
 
 def memory(policy: dict[str, Any], backend_region: str | None = EU) -> Memory:
-    return Memory(ResidencyPolicy.from_dict(policy), BackendInfo("memory", region=backend_region), None)
+    source = FixedPolicy(ResidencyPolicy.from_dict(policy))
+    return Memory(source, BackendInfo("memory", region=backend_region), None, "off")
 
 
 def ask(remembers: Memory, operation: str, tenant: str | None, region: str | None) -> Any:
@@ -70,8 +73,8 @@ def ask(remembers: Memory, operation: str, tenant: str | None, region: str | Non
 
 
 def test_an_exception_holds_to_the_second_and_is_not_remembered_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = EXPIRES - 0.001
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    now = EXPIRES - 60
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "exception"
     assert ask(remembers, "session.get", "acme", US).exception == "support"
@@ -130,7 +133,7 @@ def test_of_two_exceptions_the_one_that_ends_last_is_named_whatever_their_order(
 
 def test_a_clock_that_jumps_back_prolongs_nothing_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     now = EXPIRES + 1
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "deny"
     now = EXPIRES - 60
@@ -139,7 +142,7 @@ def test_a_clock_that_jumps_back_prolongs_nothing_that_ended(monkeypatch: pytest
 
 def test_a_clock_that_jumps_back_revives_no_exception_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     now = EXPIRES - 1
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "exception"
     now = EXPIRES + 1
@@ -168,11 +171,11 @@ def test_decisions_are_remembered_per_set_of_facts() -> None:
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_engine, "_MOST_REMEMBERED", 10)
+    monkeypatch.setattr(_memory, "_MOST_REMEMBERED", 10)
     remembers = memory(sound())
     for number in range(100):
         assert not ask(remembers, "session.get", f"tenant-{number}", EU).allowed
-    assert len(remembers._seen) <= 10
+    assert len(remembers._seen.decisions) <= 10
 
 
 @pytest.mark.parametrize(
