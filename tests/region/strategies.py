@@ -20,15 +20,16 @@ INSTANTS = ["2026-12-01T00:00:00Z", "2026-11-01T00:00:00Z"]
 EXPIRES = 1796083200.0  # the first of them
 
 groups = st.lists(st.sampled_from(["eu", "us"]), min_size=1, max_size=2)
-modes = st.sampled_from(
-    [{"mode": "enforce"}, {"mode": "monitor"}, *({"mode": "monitor", "monitor_until": each} for each in INSTANTS)]
-)
+MODES: list[dict[str, str]] = [
+    *({"mode": mode} for mode in ("enforce", "monitor")),
+    *({"mode": "monitor", "monitor_until": each} for each in INSTANTS),
+]
 
 
 @st.composite
 def policies(draw: st.DrawFn) -> dict[str, Any]:
     regions = {"eu": draw(st.sampled_from([[EU], [EU, EU_2]])), "us": [US]}
-    top = draw(modes)
+    top = draw(st.sampled_from(MODES))
     rules = {name: draw(_rules(regions, monitored=top["mode"] == "monitor")) for name in ("one", "two")}
     return sound(
         **top,
@@ -43,7 +44,12 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def _rules(draw: st.DrawFn, regions: dict[str, list[str]], *, monitored: bool) -> dict[str, Any]:
     store = draw(groups)
-    rule = {"store": store, "access": draw(groups), "home": regions[store[0]][0], **draw(st.just({}) | modes)}
+    rule = {
+        "store": store,
+        "access": draw(groups),
+        "home": regions[store[0]][0],
+        **draw(st.sampled_from([{}, *MODES])),
+    }
     if "mode" not in rule and monitored and draw(st.booleans()):
         rule["monitor_until"] = draw(st.sampled_from(INSTANTS))
     if draw(st.booleans()):

@@ -98,8 +98,8 @@ MONITORED = {"mode": "monitor", "monitor_until": "2026-12-01T00:00:00Z"}
 def test_monitoring_lets_through_until_its_end_and_then_denies_to_the_second(
     policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = EXPIRES - 0.001
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    now = EXPIRES - 60
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(policy)
     for _ in range(2):
         decision = ask(remembers, "session.set", "acme", US)
