@@ -112,6 +112,7 @@ def test_what_is_wrong_is_named(path: str, value: Any, key: str, says: str) -> N
         ResidencyPolicy.from_dict(changed(path, value), source="policy.toml")
     text = str(refused.value)
     assert text.startswith(f"policy.toml: {key}: ")
+    assert refused.value.key == key
     assert says in text
     assert text.isprintable()
 
