@@ -47,7 +47,7 @@ def _tenants(change: TenantsChange, regions: tuple[str, ...]) -> Iterator[str]:
     one, other = (f"rule {name}" if name else "no rule" for name in change.rules)
     yield f"{_named(change.tenants)} ({one if one == other else f'{one} -> {other}'}):"
     for about, backends, callers in _folded(change.pairs):
-        places = f"backend in {_places(backends, regions)}, caller in {_places(callers, regions)}"
+        places = f"backend in {_places(backends, regions)}; caller in {_places(callers, regions)}"
         yield f"  {places}: {about}"
     yield from (f"  {_change(setting)}" for setting in change.settings)
 
