@@ -105,7 +105,15 @@ class ResidencyError(StorageError):
 
 
 class PolicyError(StorageError):
-    """A residency policy cannot be read or used; the text names file, key and what is allowed."""
+    """A residency policy cannot be read or used; the text names file, key and what is allowed.
+
+    Attributes:
+        key: The key that is wrong, `rules.eu-only.home`; None if it is not about one.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class AuditError(StorageError):

@@ -21,6 +21,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["dashboards"],
     ["dashboards", "build"],
     ["residency"],
+    *(["residency", name] for name in ("check", "explain", "diff")),
     ["residency", "scan"],
 )
 HEAVY = (
