@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._local_marker import LocalMarker
 from storescope.backends._scan import page_of, read_place
 from storescope.backends._sqlite import open_file, open_reader, transaction, translated
 
@@ -49,7 +50,7 @@ ON CONFLICT(tenant, entity, id) DO UPDATE SET
 """
 
 
-class _Worker:
+class Worker:
     """A connection and the one thread that uses it."""
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
@@ -77,7 +78,7 @@ class _Worker:
 class LocalTable:
     """The records of one entity."""
 
-    def __init__(self, entity: str, reader: _Worker, writer: _Worker, *, in_session: bool = False) -> None:
+    def __init__(self, entity: str, reader: Worker, writer: Worker, *, in_session: bool = False) -> None:
         self._entity = entity
         self._reader = reader
         self._writer = writer
@@ -175,14 +176,15 @@ class LocalEngine:
         """
         self._report = report
         path = folder / "storage.db"
-        self._writer = _Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
-        self._reader = _Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
+        self._writer = Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
+        self._reader = Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
         report.set("connections_open", 2)
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)
         self.part = self._table("part", in_session=True)
         self.sandbox = self._table("sandbox")
         self.setup = self._table("setup")
+        self.marker = LocalMarker(path, self._reader, self._writer)
         self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
 
     @classmethod
