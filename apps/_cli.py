@@ -10,6 +10,7 @@ import click
 from storescope.apps._audit_commands import audit
 from storescope.apps._dashboard_commands import dashboards
 from storescope.apps._demo_command import demo
+from storescope.apps._residency_commands import residency
 from storescope.errors import StorageError
 
 USAGE_ERROR = 2
@@ -30,6 +31,7 @@ def cli() -> None:
 cli.add_command(demo)
 cli.add_command(audit)
 cli.add_command(dashboards)
+cli.add_command(residency)
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit", "verify"],
     ["dashboards"],
     ["dashboards", "build"],
+    ["residency"],
+    ["residency", "mark"],
 )
 HEAVY = (
     "opentelemetry",
