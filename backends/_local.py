@@ -50,7 +50,7 @@ ON CONFLICT(tenant, entity, id) DO UPDATE SET
 """
 
 
-class Worker:
+class _Worker:
     """A connection and the one thread that uses it."""
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
@@ -78,7 +78,7 @@ class Worker:
 class LocalTable:
     """The records of one entity."""
 
-    def __init__(self, entity: str, reader: Worker, writer: Worker, *, in_session: bool = False) -> None:
+    def __init__(self, entity: str, reader: _Worker, writer: _Worker, *, in_session: bool = False) -> None:
         self._entity = entity
         self._reader = reader
         self._writer = writer
@@ -176,8 +176,8 @@ class LocalEngine:
         """
         self._report = report
         path = folder / "storage.db"
-        self._writer = Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
-        self._reader = Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
+        self._writer = _Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
+        self._reader = _Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
         report.set("connections_open", 2)
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)

@@ -26,12 +26,13 @@ def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def test_a_store_is_marked_once(durable_url: str, tmp_path: Path) -> None:
-    for _ in range(2):
-        done = storescope("residency", "mark", durable_url, "--region", EU, cwd=tmp_path)
+    first, second = (storescope("residency", "mark", durable_url, "--region", EU, cwd=tmp_path) for _ in range(2))
+    for done in (first, second):
         assert (done.returncode, done.stderr) == (0, "")
-        (line,) = done.stdout.splitlines()
-        assert line.endswith(f" is marked as {EU}")
-        assert PostgresServer.PASSWORD not in line
+    assert first.stdout == second.stdout
+    (line,) = first.stdout.splitlines()
+    assert line.endswith(f" is marked as {EU}")
+    assert PostgresServer.PASSWORD not in line
     async with open_backend(durable_url, probe=True) as backend:
         assert backend.info.region_confidence == "probed"
         marker = await backend.admin.marker()
