@@ -188,6 +188,13 @@ class PostgresServer:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def copy(self) -> PostgresServer:
+        """Return a server on a copy of this one's files, not started yet. This one must not be running."""
+        other = PostgresServer(*self._settings)
+        subprocess.run(["cp", "-a", f"{self.folder}/.", str(other.folder)], check=True)
+        (other.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        return other
+
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
             [_postgres_program(program), *arguments],

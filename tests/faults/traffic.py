@@ -111,8 +111,9 @@ class Traffic:
         self.ledger.begin(history, attempt)
         random = self._plans[writer].random
         patience = random.uniform(0, 0.005) if random.random() < 0.02 else None
+        patient = asyncio.timeout(patience)
         try:
-            async with asyncio.timeout(patience) as patient:
+            async with patient:
                 await self._call(f"{history.entity}.{attempt.verb}", id=history.id, **{what: attempt.body})
         except TimeoutError:
             assert patient.expired()  # cancelled by us; it never ends
