@@ -29,6 +29,8 @@ def check(policy: str, *, as_json: bool) -> int:
     Example:
       storescope residency check policy.toml
     """
+    from storescope.middleware._region._reader import one_line  # noqa: PLC0415 (loads the guard)
+
     loaded, findings = _check(policy)
     sound = not any(finding.severity == "error" for finding in findings)
     if as_json:
@@ -37,13 +39,13 @@ def check(policy: str, *, as_json: bool) -> int:
         for finding in findings:
             place = f" {finding.key}:" if finding.key else ""
             click.echo(f"{finding.severity}:{place} {finding.text} [{finding.code}]")
-        click.echo(f"{policy}: {_summary(loaded, findings, sound=sound)}")
+        click.echo(one_line(f"{policy}: {_summary(loaded, findings, sound=sound)}"))
     return 0 if sound else 1
 
 
 def _check(path: str) -> tuple[ResidencyPolicy | None, list[Finding]]:
     from storescope.errors import PolicyError  # noqa: PLC0415
-    from storescope.middleware._region._findings import check as check_tables  # noqa: PLC0415 (loads the guard)
+    from storescope.middleware._region._findings import check as check_tables  # noqa: PLC0415
     from storescope.middleware._region._findings import invalid  # noqa: PLC0415
     from storescope.middleware._region._toml import parse, read  # noqa: PLC0415
 
