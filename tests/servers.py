@@ -152,6 +152,7 @@ class PostgresServer:
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 60,
+            "recovery_init_sync_method": "syncfs",  # after a kill it syncs its files; one by one takes seconds
         }
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
         arguments = [word for setting in given for word in ("-c", setting)]

@@ -72,7 +72,7 @@ async def hold_to_account(site: Site, traffic: Traffic) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_a_fault_in_mid_traffic(site: Site, fault: Fault) -> None:
+async def test_a_fault_in_mid_traffic(site: Site, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
     with Proxy(site.port) as proxy:
         async with open_by(proxy, site) as backend, Traffic(backend, limit=TIMEOUT, late=fault.late) as traffic:
             await traffic.get_on()
@@ -83,6 +83,7 @@ async def test_a_fault_in_mid_traffic(site: Site, fault: Fault) -> None:
                 await asyncio.to_thread(fault.end, site, proxy, begun)
             await traffic.get_on()
     assert not fault.silent or any(error.maybe_applied for error in traffic.errors)
+    assert not [record.name for record in caplog.records if record.name.startswith(("asyncpg", "redis"))]
     await hold_to_account(site, traffic)
 
 
@@ -109,7 +110,7 @@ async def test_a_restart_while_nobody_calls_goes_unnoticed(site: Site) -> None:
 
 
 async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(site: Site) -> None:
-    """A server that was replaced sends no reset. Who calls one at a time must not wait for each in turn."""
+    """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
     with Proxy(site.port) as proxy:
         async with open_by(proxy, site) as backend:
             put = backend["setup.set"]
@@ -119,9 +120,10 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s
                 await put(id="s0", value={"n": "lost"})
             check_error(caught.value)
             assert caught.value.maybe_applied
-            for number in range(2 * CONNECTIONS):
+            for number in range(CONNECTIONS):
                 await put(id=f"s{number}", value={"n": -number})
-                assert await backend["setup.get"](id=f"s{number}") == {"n": -number}
+            await asyncio.gather(*(put(id=f"s{n}", value={"n": -n}) for n in range(2 * CONNECTIONS)))
+            assert await backend["setup.get"](id="s3") == {"n": -3}
 
 
 async def test_a_read_that_is_given_up_says_nothing_of_a_write(site: Site) -> None:
