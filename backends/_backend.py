@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from storescope import (
-    BackendInfo,
-    Handler,
-    InvalidRecordError,
-    RecordNotFoundError,
-    TenantRequiredError,
-    current_context,
-    wrap,
-)
+from storescope import BackendInfo, Handler, RecordNotFoundError, wrap
+from storescope.backends._admin import Admin
+from storescope.backends._names import SCOPES, check_name
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from storescope.backends._codec import Record
-    from storescope.backends._tables import Engine, ListedTable, Table, UpdatableTable
-
-MAX_ID_BYTES = 256
-"""The longest id, session id or tenant, in bytes of UTF-8."""
+    from storescope.backends._tables import Engine, ListedTable, Table
 
 
 class Backend(Mapping[str, Handler]):
@@ -30,12 +21,14 @@ class Backend(Mapping[str, Handler]):
 
     Attributes:
         info: What telemetry and the region guard know of it.
+        admin: What an operator may do and an agent may not: `scan` and `purge`.
     """
 
     def __init__(self, engine: Engine, info: BackendInfo, *, tenancy: str = "shared") -> None:
         self.info = info
         self._engine = engine
-        self._handlers = wrap(_handlers(engine, _SCOPES[tenancy]), backend=info)
+        self.admin = Admin(engine, SCOPES[tenancy])
+        self._handlers = wrap(_handlers(engine, SCOPES[tenancy]), backend=info)
 
     async def aclose(self) -> None:
         """Give back connections and threads. The backend is of no use afterwards; a second call does nothing."""
@@ -62,38 +55,6 @@ class Backend(Mapping[str, Handler]):
         return f"<Backend {self.info.label}>"
 
 
-def _check_name(value: str, what: str) -> str:
-    """Hold an id, a session id or a tenant to what every store can keep."""
-    if value.isascii():
-        size = len(value)
-    else:
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            raise InvalidRecordError(f"{what} holds a lone surrogate, which is not UTF-8") from None
-    if size > MAX_ID_BYTES:
-        raise InvalidRecordError(f"{what} is longer than {MAX_ID_BYTES} bytes of UTF-8")
-    if "\0" in value:
-        raise InvalidRecordError(f"{what} holds a NUL")
-    return value
-
-
-def _no_tenant() -> str:
-    return ""
-
-
-def _required_tenant() -> str:
-    tenant = current_context().tenant
-    if not tenant:
-        raise TenantRequiredError(
-            "this backend keeps tenants apart: make the call inside call_context(tenant=...)"
-        )
-    return _check_name(tenant, "the tenant")
-
-
-_SCOPES: dict[str, Callable[[], str]] = {"shared": _no_tenant, "required": _required_tenant}
-
-
 def _handlers(engine: Engine, scope: Callable[[], str]) -> dict[str, Handler]:
     return {
         "session.get": _get(engine.session, scope),
@@ -116,33 +77,33 @@ def _handlers(engine: Engine, scope: Callable[[], str]) -> dict[str, Handler]:
 
 def _get(table: Table, scope: Callable[[], str]) -> Handler:
     async def get(*, id: str) -> Record | None:
-        return await table.get(scope(), _check_name(id, "the id"))
+        return await table.get(scope(), check_name(id, "the id"))
 
     return get
 
 
 def _set(table: Table, scope: Callable[[], str]) -> Handler:
     async def set_(*, id: str, value: Record) -> None:
-        await table.set(scope(), _check_name(id, "the id"), value)
+        await table.set(scope(), check_name(id, "the id"), value)
 
     return set_
 
 
 def _set_in_session(table: Table, scope: Callable[[], str]) -> Handler:
     async def set_(*, id: str, value: Record) -> None:
-        _check_name(value["sessionId"], "sessionId")
-        await table.set(scope(), _check_name(id, "the id"), value)
+        check_name(value["sessionId"], "sessionId")
+        await table.set(scope(), check_name(id, "the id"), value)
 
     return set_
 
 
-def _update(table: UpdatableTable, scope: Callable[[], str], entity: str) -> Handler:
+def _update(table: Table, scope: Callable[[], str], entity: str) -> Handler:
     in_session = entity == "message"
 
     async def update(*, id: str, updates: Record) -> Record:
         if in_session and "sessionId" in updates:
-            _check_name(updates["sessionId"], "sessionId")
-        record = await table.update(scope(), _check_name(id, "the id"), updates)
+            check_name(updates["sessionId"], "sessionId")
+        record = await table.update(scope(), check_name(id, "the id"), updates)
         if record is None:
             raise RecordNotFoundError(entity, id)
         return record
@@ -152,6 +113,6 @@ def _update(table: UpdatableTable, scope: Callable[[], str], entity: str) -> Han
 
 def _list(table: ListedTable, scope: Callable[[], str]) -> Handler:
     async def list_by_session(*, session_id: str) -> list[Any]:
-        return await table.list_session(scope(), _check_name(session_id, "session_id"))
+        return await table.list_session(scope(), check_name(session_id, "session_id"))
 
     return list_by_session

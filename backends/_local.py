@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._scan import page_of, read_place
 from storescope.backends._sqlite import open_file, open_reader, transaction, translated
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from storescope.backends._codec import Record
     from storescope.backends._options import Target
+    from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
+    from storescope.reports import BackendReport
 
 _T = TypeVar("_T")
 
@@ -32,6 +35,12 @@ _NOTICED = 0.1  # seconds in the queue from which on they count: to tell SQLite 
 
 _GET = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _LIST = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND session = ? ORDER BY seq"
+_SCAN = "SELECT tenant, id, body FROM records WHERE tenant = ? AND entity = ? AND id > ? ORDER BY id LIMIT ?"
+_SCAN_ALL = """
+SELECT tenant, id, body FROM records WHERE (tenant, entity, id) > (?, ?, ?) AND entity = ?
+ORDER BY tenant, entity, id LIMIT ?
+"""
+_PURGE = "DELETE FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _PUT = """
 INSERT INTO records(tenant, entity, id, session, seq, body)
 VALUES (?1, ?2, ?3, ?4, 1 + coalesce((
@@ -110,6 +119,19 @@ class LocalTable:
         """Return a session's records in order of first insertion."""
         return await self._reader.run(_select_session, (tenant, self._entity, session_id))
 
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        after = read_place(cursor)
+        if tenant is None:
+            args: tuple[Any, ...] = (_SCAN_ALL, (after[0], self._entity, after[1], self._entity, limit))
+        else:
+            args = (_SCAN, (tenant, self._entity, after[1], limit))
+        return page_of(await self._reader.run(_select_all, *args), limit)
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, and return whether there was one."""
+        return await self._writer.run(_delete, (tenant, self._entity, id))
+
     def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> Record | None:
         with transaction(db):
             text = _select(db, key)
@@ -133,6 +155,15 @@ def _select_session(db: sqlite3.Connection, key: tuple[str, str, str]) -> list[R
     return [decode(text) for (text,) in db.execute(_LIST, key).fetchall()]
 
 
+def _select_all(db: sqlite3.Connection, statement: str, args: tuple[Any, ...]) -> list[Any]:
+    return db.execute(statement, args).fetchall()
+
+
+def _delete(db: sqlite3.Connection, key: tuple[str, str, str]) -> bool:
+    with transaction(db):
+        return db.execute(_PURGE, key).rowcount > 0
+
+
 def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     with transaction(db):
         db.execute(_PUT, row)
@@ -145,9 +176,11 @@ class LocalOptions:
     Attributes:
         busy_timeout: The longest wait for another process that writes, in seconds; for each call, from when it
             is made.
+        create: Whether to make the folder if it is not there.
     """
 
     busy_timeout: float = 5.0
+    create: bool = True
 
 
 class LocalEngine:
@@ -155,18 +188,22 @@ class LocalEngine:
 
     Options: ClassVar = LocalOptions
 
-    def __init__(self, folder: Path, options: LocalOptions) -> None:
+    def __init__(self, folder: Path, options: LocalOptions, report: BackendReport) -> None:
         """Open the folder, and make it if it is not there. This waits for the disk.
 
         Raises:
             BackendError: If it cannot be opened, or is not ours.
         """
+        self._report = report
         path = folder / "storage.db"
+        if not options.create and not path.exists():
+            raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
         patience = options.busy_timeout
         self._writer = _Worker(open_file(path, busy_timeout=patience), "storescope-writer", busy_timeout=patience)
         self._reader = _Worker(
             open_reader(path, busy_timeout=patience), "storescope-reader", busy_timeout=patience
         )
+        report.set("connections_open", 2)
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)
         self.part = self._table("part", in_session=True)
@@ -175,7 +212,7 @@ class LocalEngine:
         self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
 
     @classmethod
-    async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:  # noqa: ARG003 (nothing to count)
+    async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:
         """Open the folder that the URL names.
 
         Raises:
@@ -184,11 +221,12 @@ class LocalEngine:
         path = target.rest.removeprefix("//")  # local:///data and local:/data are the same
         if not path or "\0" in path:
             raise BackendError("a local: backend is named by a folder, such as 'local:.storescope'")
-        return await asyncio.to_thread(cls, Path(path), options)
+        return await asyncio.to_thread(cls, Path(path), options, site.report)
 
     async def aclose(self) -> None:
         """Let what was begun end, and close the file."""
         await asyncio.to_thread(self._close)
+        self._report.end()
 
     def _close(self) -> None:
         self._writer.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.backends._backend import Backend
 from storescope.backends._local import LocalEngine, LocalOptions
+from storescope.reports import BackendReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,7 +39,9 @@ def local_storage(path: str | Path = ".storescope") -> Callable[[Store], Corouti
     def open_once() -> Backend:
         with opening:
             if not opened:
-                engine = LocalEngine(folder, LocalOptions())
+                report = BackendReport()
+                engine = LocalEngine(folder, LocalOptions(), report)
+                report.begin(engine.info)
                 opened.append(Backend(engine, engine.info))
             return opened[0]
 

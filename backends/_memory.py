@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._scan import page_of, read_place
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
     from storescope.backends._options import Target
+    from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
 
 
@@ -53,6 +55,19 @@ class MemoryTable:
             texts = [self._texts[tenant, id_] for id_ in self._sessions.get((tenant, session_id), ())]
         return [decode(text) for text in texts]
 
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        after = read_place(cursor)
+        with self._lock:
+            keys = sorted(key for key in self._texts if key > after and tenant in {None, key[0]})
+            return page_of([(*key, self._texts[key]) for key in keys[:limit]], limit)
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, and return whether there was one."""
+        with self._lock:
+            self._unlist(tenant, id)
+            return self._texts.pop((tenant, id), None) is not None
+
     def _put(self, tenant: str, id_: str, text: bytes, record: Record) -> None:
         self._texts[tenant, id_] = text
         if self._in_session:
@@ -60,16 +75,20 @@ class MemoryTable:
 
     def _place(self, tenant: str, id_: str, home: str) -> None:
         """List the record in its session; one that stays keeps its place, one that moves goes last."""
-        old = self._homes.get((tenant, id_))
-        if old == home:
+        if self._homes.get((tenant, id_)) == home:
             return
-        if old is not None:
-            left = self._sessions[tenant, old]
-            del left[id_]
-            if not left:
-                del self._sessions[tenant, old]
+        self._unlist(tenant, id_)
         self._homes[tenant, id_] = home
         self._sessions.setdefault((tenant, home), {})[id_] = None
+
+    def _unlist(self, tenant: str, id_: str) -> None:
+        old = self._homes.pop((tenant, id_), None)
+        if old is None:
+            return
+        left = self._sessions[tenant, old]
+        del left[id_]
+        if not left:
+            del self._sessions[tenant, old]
 
 
 @dataclass(frozen=True, slots=True)

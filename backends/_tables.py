@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.backends._scan import ScanPage
     from storescope.reports import BackendReport
 
 
@@ -36,12 +37,16 @@ class Table(Protocol):
         """Insert the record, or replace it whole."""
         ...
 
-
-class UpdatableTable(Table, Protocol):
-    """Records that take updates."""
-
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in, atomically, and return the record right after it; None if there is none."""
+        ...
+
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        ...
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record and all that leads to it, and return whether there was one."""
         ...
 
 
@@ -53,20 +58,16 @@ class ListedTable(Table, Protocol):
         ...
 
 
-class MessageTable(UpdatableTable, ListedTable, Protocol):
-    """Records that do both."""
-
-
 class Engine(Protocol):
     """The tables of one store, and what holds them open."""
 
     @property
-    def session(self) -> UpdatableTable:
+    def session(self) -> Table:
         """The sessions."""
         ...
 
     @property
-    def message(self) -> MessageTable:
+    def message(self) -> ListedTable:
         """The messages."""
         ...
 
@@ -76,7 +77,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def sandbox(self) -> UpdatableTable:
+    def sandbox(self) -> Table:
         """The sandboxes."""
         ...
 

@@ -6,7 +6,7 @@ A backend imports no middleware. It reports here, and whoever listens is told of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BackendReport:
 
     def __init__(self) -> None:
         self._info: BackendInfo | None = None
-        self._counts: dict[Count, int] = {}
+        self._counts: dict[Count, int] = dict.fromkeys(get_args(Count), 0)
 
     def begin(self, info: BackendInfo) -> None:
         """Say whose counts these are."""
@@ -56,21 +56,21 @@ class BackendReport:
             self.catch_up(listener)
 
     def catch_up(self, listener: Listener) -> None:
-        """Tell a new listener what was counted before it came."""
+        """Tell a new listener what was counted before it came, the zeros too: what never happened is known."""
         if self._info is not None:
             for count, amount in self._counts.items():
                 listener(self._info, count, amount)
 
     def add(self, count: Count, amount: int = 1) -> None:
         """Count something."""
-        self._counts[count] = self._counts.get(count, 0) + amount
+        self._counts[count] += amount
         if self._info is not None:
             for listener in tuple(_listeners):
                 listener(self._info, count, amount)
 
     def set(self, count: Count, value: int) -> None:
         """Give the present value of what goes up and down."""
-        change = value - self._counts.get(count, 0)
+        change = value - self._counts[count]
         if change:
             self.add(count, change)
 

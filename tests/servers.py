@@ -151,7 +151,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "max_connections": 60,
+            "max_connections": 300,  # the suite runs several cases at once, some in five processes
             "recovery_init_sync_method": "syncfs",  # after a kill it syncs its files; one by one takes seconds
         }
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)

@@ -28,7 +28,7 @@ class PostgresEngine:
         self.setup = PostgresTable("setup", server)
         self.info = BackendInfo(
             system="postgresql",
-            address=address.host.partition(":")[0],
+            address=address.host,
             namespace=f"{address.database}|{server.schema}",  # as OpenTelemetry's conventions join the two
             keeps_labels=True,
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storescope.backends._postgres._server import Connection
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_PORT = re.compile(r":\d+$")
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -61,8 +62,15 @@ class PostgresOptions:
 
 
 class Address(NamedTuple):
-    """Where the server is, without who asks."""
+    """Where the server is, without who asks.
 
+    Attributes:
+        server: As the URL has it, with the port.
+        host: The host alone.
+        database: The database.
+    """
+
+    server: str
     host: str
     database: str
 
@@ -78,7 +86,8 @@ def read_address(target: Target) -> Address:
         database = unquote(parts.path.strip("/"))
         if parts.fragment or not target.rest.startswith("//") or not database or "/" in database:
             raise ValueError  # noqa: TRY301 (to the one text below)
-        return Address(unquote(parts.netloc.rpartition("@")[2]) or "localhost", database)
+        server = unquote(parts.netloc.rpartition("@")[2]) or "localhost"
+        return Address(server, _PORT.sub("", server).strip("[]"), database)
     except ValueError:
         raise BackendError(
             "a Postgres URL is postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE; "
@@ -101,15 +110,16 @@ async def connect(
             pool = await _make_pool(target, options)
             async with pool.acquire() as connection:
                 await _check_server(connection, address)
-                if not options.migrate:
-                    await check_version(connection, options.schema)
-                await _check_isolation(connection, tenancy)
         if options.migrate:  # as long as it takes
             await _migrate(pool, options.schema)
+        async with asyncio.timeout(options.timeout), pool.acquire() as connection:
+            await check_version(connection, options.schema)
+            if tenancy == "required":
+                await _check_isolation(connection, options.schema)
     except TimeoutError:
         _terminate(pool)
         raise BackendError(
-            f"postgresql: no reply from {address.host} within {options.timeout:g} s",
+            f"postgresql: no reply from {address.server} within {options.timeout:g} s",
             driver_error="asyncpg.TimeoutError",
             retryable=True,
         ) from None
@@ -164,7 +174,7 @@ async def _check_server(connection: Connection, address: Address) -> None:
     )
     replica, read_only, encoding = row
     if replica:
-        raise BackendError(f"postgresql: {address.host} is a read-only replica; give the address of its primary")
+        raise BackendError(f"postgresql: {address.server} is a read-only replica; give the address of its primary")
     if read_only == "on":
         raise BackendError(
             "postgresql: this role or database is read-only (default_transaction_read_only); storage has to write"
@@ -173,11 +183,9 @@ async def _check_server(connection: Connection, address: Address) -> None:
         raise BackendError("postgresql: the database's encoding must be UTF8; create it with ENCODING 'UTF8'")
 
 
-async def _check_isolation(connection: Connection, tenancy: str) -> None:
+async def _check_isolation(connection: Connection, schema: str) -> None:
     """Say so if row-level security does not hold this role. Every statement names the tenant all the same."""
-    if tenancy == "required" and await connection.fetchval(
-        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    ):
+    if not await connection.fetchval(f"SELECT row_security_active('{schema}.records')"):
         logging.getLogger("storescope").warning(
             "postgresql: row-level security does not hold this role, a superuser or one with BYPASSRLS; "
             "connect as a role without either, so that the database keeps tenants apart too"
@@ -231,6 +239,6 @@ def _explain(error: Exception, address: Address) -> BackendError:
             "cannot reach {host}; is a server running there?",
         )
         ours = isinstance(error, _OURS)
-    explained = backend_error(what.format(host=address.host), error)
+    explained = backend_error(what.format(host=address.server), error)
     explained.retryable = explained.retryable and not ours
     return explained

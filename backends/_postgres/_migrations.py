@@ -26,8 +26,8 @@ async def migrate(connection: Connection, schema: str) -> None:
         _refuse_newer(done)
         if done == len(_FILES):
             return
-        if not done:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if await connection.fetchval("SELECT to_regnamespace($1) IS NULL", schema):
+            await connection.execute(f"CREATE SCHEMA {schema}")  # IF NOT EXISTS would ask for the right to, always
         await connection.execute(f"SET LOCAL search_path TO {schema}")
         if not done:
             await connection.execute(

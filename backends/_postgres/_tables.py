@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storescope import RecordTooLargeError
+from storescope import BackendError, RecordTooLargeError
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._scan import page_of, read_place
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
     from storescope.backends._postgres._server import Connection, Server
+    from storescope.backends._scan import ScanPage
 
 _MAX_BYTES = 512 * 1024 * 1024
 """Postgres holds 1 GB in a field, and a row on its way in or out has to fit in 1 GB too, escapes included."""
@@ -23,6 +25,10 @@ class _Statements(NamedTuple):
     swap: str
     lock: str
     write: str
+    scan: str
+    scan_all: str
+    hides: str
+    purge: str
 
 
 def _statements(schema: str) -> _Statements:
@@ -40,6 +46,12 @@ def _statements(schema: str) -> _Statements:
         swap=f"{merged} AND xmin = $6",  # xmin changes with every write of the row
         lock=f"SELECT body FROM {table} WHERE {key} FOR UPDATE",
         write=merged,
+        scan=f"SELECT tenant, id, body FROM {table} WHERE tenant = $1 AND entity = $2 AND id > $3 "
+        "ORDER BY id LIMIT $4",
+        scan_all=f"SELECT tenant, id, body FROM {table} WHERE (tenant, entity, id) > ($1, $2, $3) AND entity = $2 "
+        "ORDER BY tenant, entity, id LIMIT $4",
+        hides=f"SELECT row_security_active('{table}')",
+        purge=f"DELETE FROM {table} WHERE {key}",
     )
 
 
@@ -107,6 +119,35 @@ class PostgresTable:
             return connection.fetch(self._sql.list, tenant, self._entity, session_id)
 
         return [decode(row[0].encode()) for row in await self._server.read(tenant, select)]
+
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest.
+
+        Raises:
+            BackendError: If it is to be everybody's, and row-level security hides some from this role.
+        """
+        after = read_place(cursor)
+
+        async def select(connection: Connection) -> Any:
+            if tenant is not None:
+                return await connection.fetch(self._sql.scan, tenant, self._entity, after[1], limit)
+            if await connection.fetchval(self._sql.hides):
+                raise BackendError(
+                    "postgresql: row-level security hides the records of other tenants from this role; "
+                    "to scan those of every tenant, connect as a role with BYPASSRLS"
+                )
+            return await connection.fetch(self._sql.scan_all, after[0], self._entity, after[1], limit)
+
+        rows = await self._server.read(tenant or "", select)
+        return page_of([(row[0], row[1], row[2].encode()) for row in rows], limit)
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, and return whether there was one."""
+
+        def delete(connection: Connection) -> Any:
+            return connection.execute(self._sql.purge, tenant, self._entity, id)
+
+        return bool(await self._server.write(tenant, delete) == "DELETE 1")
 
     def _home(self, record: Record) -> str | None:
         return record["sessionId"] if self._in_session else None

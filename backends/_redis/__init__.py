@@ -8,7 +8,7 @@ from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
 from storescope.backends._redis._connection import Links
 from storescope.backends._redis._server import Server
-from storescope.backends._redis._tables import HashTable, SessionTable, TextTable
+from storescope.backends._redis._tables import HashTable, SessionTable
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
@@ -26,7 +26,7 @@ class RedisEngine:
         self.message = SessionTable(server, "message")
         self.part = SessionTable(server, "part")
         self.sandbox = HashTable(server, "sandbox")
-        self.setup = TextTable(server, "setup")
+        self.setup = HashTable(server, "setup")
         self.info = BackendInfo(
             system="redis", address=address.host, namespace=str(address.database), keeps_labels=True
         )

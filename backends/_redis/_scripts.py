@@ -21,6 +21,7 @@ class Scripts:
         self.get_in_session = _load(client, "get_in_session", _PLACE)
         self.set_in_session = _load(client, "set_in_session", _PLACE)
         self.update_in_session = _load(client, "update_in_session", _PLACE)
+        self.purge_in_session = _load(client, "purge_in_session", _PLACE)
         self.compact = _load(client, "compact", _PLACE)
 
 

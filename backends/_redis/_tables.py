@@ -1,9 +1,8 @@
-"""The three shapes of record in Redis.
+"""The two shapes of record in Redis.
 
 | record | key | value |
 |---|---|---|
-| session, sandbox | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of different fields never meet |
-| setup | `PREFIX:TENANT:setup:ID` | the record's JSON |
+| session, sandbox, setup | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of fields never meet |
 | message, part | `PREFIX:TENANT:messages:SESSION` | a hash: id -> sequence number, JSON, updates, one a line |
 | | `PREFIX:TENANT:message:ID` | the pointer: sequence number and session |
 
@@ -15,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from storescope import BackendError
 from storescope.backends._codec import (
@@ -27,6 +26,7 @@ from storescope.backends._codec import (
     merge,
 )
 from storescope.backends._redis._errors import check_size
+from storescope.backends._scan import ScannedRecord, ScanPage, bad_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _SENTINEL = b"\xff"
 """The field that keeps an empty record's hash in being, and the counter of a session's hash."""
 
+_POSITION_DIGITS = 20  # of a 64-bit integer
 _MAX_UPDATES = 16
 _MAX_UPDATE_BYTES = 65_536
 
@@ -55,20 +56,44 @@ class _RedisTable:
     def _key(self, tenant: str, id_: str) -> str:
         return f"{self._prefix}:{quote(tenant, safe='') if tenant else ''}:{self._entity}:{id_}"
 
-
-class TextTable(_RedisTable):
-    """One string for each record."""
-
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
-        text: Any = await self._read(self._client.get, self._key(tenant, id))
-        return None if text is None else decode(text)
+        raise NotImplementedError
 
-    async def set(self, tenant: str, id: str, record: Record) -> None:
-        """Insert the record, or replace it whole."""
-        text = encode(record)
-        check_size(len(text), self._max_bytes)
-        await self._write(self._client.set, self._key(tenant, id), text)
+    async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
+        """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
+        position = _read_position(cursor)
+        pattern = f"{self._prefix}:*:{self._entity}:*" if tenant is None else self._key(tenant, "*")
+        keys: list[bytes] = []
+        while not keys:
+            position, keys = await self._read(self._client.scan, position, pattern, limit)
+            if not position:
+                break
+        found = [await self._find(key) for key in dict.fromkeys(keys)]
+        return ScanPage([record for record in found if record], str(position) if position else None)
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, and return whether there was one."""
+        return bool(await self._write(self._client.unlink, self._key(tenant, id)))
+
+    async def _find(self, key: bytes) -> ScannedRecord | None:
+        """Return the record that a key stands for; None if it is gone, or the pattern matched too much."""
+        _, tenant, entity, id_ = key.decode().split(":", 3)
+        if entity != self._entity:
+            return None
+        tenant = unquote(tenant)
+        record = await self.get(tenant, id_)
+        return None if record is None else ScannedRecord(tenant, id_, record)
+
+
+def _read_position(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _POSITION_DIGITS):
+        raise bad_cursor()
+    if (position := int(cursor)) >> 64:
+        raise bad_cursor()
+    return position
 
 
 class HashTable(_RedisTable):
@@ -150,6 +175,12 @@ class SessionTable(_RedisTable):
             if not await self._write(self._scripts.compact, (key,), (hashes, id, digest, seq + b"\n" + text)):
                 self._report.add("update_conflicts")
         return record
+
+    async def purge(self, tenant: str, id: str) -> bool:
+        """Delete the record, its pointer and its place in the session, and return whether there was one."""
+        return bool(
+            await self._write(self._scripts.purge_in_session, (self._key(tenant, id),), (self._hashes(tenant), id))
+        )
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one round trip."""

@@ -7,13 +7,15 @@ local function locate(pointer)
   if place then return string.match(place, '^(%d+) (.*)$') end
 end
 
+local function take_out(hash, id)
+  redis.call('HDEL', hash, id)
+  if redis.call('HLEN', hash) == 1 then redis.call('DEL', hash) end -- only the counter is left
+end
+
 -- Takes the record out of `from`, if it is in one, and gives it the last place in `to`.
 local function move(pointer, hashes, id, from, to)
   local seq = redis.call('HINCRBY', hashes .. to, '\255', 1) -- first: a full server refuses it
-  if from then
-    redis.call('HDEL', hashes .. from, id)
-    if redis.call('HLEN', hashes .. from) == 1 then redis.call('DEL', hashes .. from) end
-  end
+  if from then take_out(hashes .. from, id) end
   redis.call('SET', pointer, seq .. ' ' .. to)
   return seq
 end

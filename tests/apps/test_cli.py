@@ -17,8 +17,12 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
+    ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],
+    ["residency"],
+    *(["residency", name] for name in ("check", "explain", "diff")),
+    ["residency", "scan"],
 )
 HEAVY = (
     "opentelemetry",

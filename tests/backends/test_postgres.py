@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from storescope import BackendError, call_context
+from storescope import BackendError, RecordTooLargeError, call_context
 from storescope.backends import open_backend
 from tests.servers import PostgresServer, free_port
 
@@ -135,6 +136,72 @@ async def test_plain_sql_sees_only_the_tenant_that_its_transaction_names(
             )
     assert await connection.fetch(everything) == []
     await connection.close()
+
+
+async def test_the_documented_grants_are_enough_for_the_application(
+    shared_postgres_server: PostgresServer, schema: str
+) -> None:
+    """A role that owns nothing may do all that an agent and its operator do, and is held by row-level security."""
+    server = shared_postgres_server
+    await (await open_backend(f"{server.url}?schema={schema}&migrate=true")).aclose()
+    page = (Path(__file__).parents[2] / "docs" / "backends.md").read_text()
+    grants = page.partition("```sql\n")[2].partition("```")[0]
+    role = f"agent_{schema}"
+    connection = await asyncpg.connect(server.superuser_url)
+    await connection.execute(grants.replace("storescope", schema).replace("agent_app", role))
+    await connection.close()
+    url = server.url.replace(f"app:{server.PASSWORD}", f"{role}:secret")
+    async with open_backend(f"{url}?schema={schema}", tenancy="required") as backend:
+        for tenant in ("acme", "globex"):
+            with call_context(tenant=tenant):
+                await backend["message.set"](id="m", value={"sessionId": "s", "of": tenant})
+                await backend["message.update"](id="m", updates={"sessionId": "t"})
+                assert await backend["message.listBySession"](session_id="t") == [{"sessionId": "t", "of": tenant}]
+                assert len((await backend.admin.scan("message")).records) == 1
+        with call_context(tenant="acme"):
+            assert await backend.admin.purge("message", "m")
+    connection = await asyncpg.connect(url)
+    assert await connection.fetch(f"SELECT * FROM {schema}.records") == []
+    await connection.close()
+
+
+async def test_a_role_without_the_grants_is_told(shared_postgres_server: PostgresServer, schema: str) -> None:
+    server = shared_postgres_server
+    role = f"nothing_{schema}"
+    await (await open_backend(f"{server.superuser_url}?schema={schema}&migrate=true")).aclose()
+    connection = await asyncpg.connect(server.superuser_url)
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{WRONG}'")
+    await connection.close()
+    url = server.url.replace(f"app:{server.PASSWORD}", f"{role}:{WRONG}")
+    assert "lacks a privilege" in str(await refusal(url, schema=schema))
+    assert "lacks a privilege" in str(await refusal(url, schema=f"{schema}_new", migrate=True))
+
+
+async def test_a_schema_that_a_dba_made_is_enough_to_migrate_into(
+    shared_postgres_server: PostgresServer, schema: str
+) -> None:
+    server = shared_postgres_server
+    role = f"migrator_{schema}"
+    connection = await asyncpg.connect(server.superuser_url)
+    await connection.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'secret'; CREATE SCHEMA {schema} AUTHORIZATION {role}"
+    )
+    await connection.close()
+    url = server.url.replace(f"app:{server.PASSWORD}", f"{role}:secret")
+    async with open_backend(url, schema=schema, migrate=True) as backend:
+        await backend["setup.set"](id="s", value={"a": 1})
+        assert await backend["setup.get"](id="s") == {"a": 1}
+
+
+async def test_a_record_larger_than_a_field_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storescope.backends._postgres._tables._MAX_BYTES", 1000)
+    async with open_backend(postgres_url) as backend:
+        await backend["message.set"](id="m", value={"sessionId": "s"})
+        with pytest.raises(RecordTooLargeError):
+            await backend["message.set"](id="m", value={"sessionId": "s", "text": "x" * 1000})
+        with pytest.raises(RecordTooLargeError):
+            await backend["message.update"](id="m", updates={"text": "x" * 990})
+        assert await backend["message.get"](id="m") == {"sessionId": "s"}
 
 
 async def test_a_role_that_row_level_security_does_not_hold_is_told(

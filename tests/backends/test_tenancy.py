@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storescope import InvalidRecordError, RecordNotFoundError, TenantRequiredError, call_context
+from storescope import InvalidRecordError, TenantRequiredError, call_context
 from storescope.backends import Backend, open_backend
+from tests.backends.hostile import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,25 +19,6 @@ if TYPE_CHECKING:
 EACH_BACKEND = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-PIECES = [
-    "a",
-    "b",
-    ":",
-    "::",
-    "%",
-    "%3A",
-    "/",
-    "|",
-    " ",
-    "\n",
-    "1 a",
-    "message",
-    "messages:",
-    "session:",
-    "é",
-    "*",
-]
-HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join)
 runs = itertools.count()
 
 
@@ -64,32 +46,6 @@ async def read_all(backend: Backend, id_: str, session: str) -> list[Any]:
     for entity in ("message", "part"):
         found += await backend[f"{entity}.listBySession"](session_id=session)
     return found
-
-
-@EACH_BACKEND
-@given(
-    tenants=st.lists(HOSTILE, min_size=2, max_size=3, unique=True),
-    keys=st.lists(st.tuples(HOSTILE, HOSTILE), min_size=1, max_size=3),
-)
-async def test_no_tenant_reaches_another(apart: Backend, tenants: list[str], keys: list[tuple[str, str]]) -> None:
-    run = next(runs)  # tenants of its own for each example
-    names = [f"{tenant}{run}" for tenant in tenants]
-    for owner in names:
-        with call_context(tenant=owner):
-            for id_, session in keys:
-                await write_all(apart, id_, session, owner)
-        for other in names[names.index(owner) + 1 :]:
-            with call_context(tenant=other):
-                for id_, session in keys:
-                    assert await read_all(apart, id_, session) == [None] * 5
-                    for entity in ("session", "message", "sandbox"):
-                        with pytest.raises(RecordNotFoundError):
-                            await apart[f"{entity}.update"](id=id_, updates={"mark": other})
-    for owner in names:
-        with call_context(tenant=owner):
-            for id_, session in keys:
-                marks = {record["mark"] for record in await read_all(apart, id_, session) if record}
-                assert marks == {owner}
 
 
 @EACH_BACKEND

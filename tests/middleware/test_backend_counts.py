@@ -59,6 +59,15 @@ def test_two_backends_of_one_name_add_up_and_a_closed_one_goes() -> None:
     assert value(registry, "connections_open") == 5
 
 
+async def test_what_never_happened_is_a_zero(backend_url: str) -> None:
+    registry = listen()
+    async with open_backend(backend_url, name="quiet", region="r"):
+        for name in ("backend_retries_total", "update_conflicts_total", "connections_waiting"):
+            assert value(registry, name, "quiet", "r") == 0
+        assert value(registry, "connections_open", "quiet", "r") >= 0
+    assert value(registry, "connections_open", "quiet", "r") == 0
+
+
 def test_a_registry_that_is_gone_is_told_nothing() -> None:
     listen()
     gc.collect()
@@ -88,7 +97,7 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
         await backend["setup.set"](id="s", value={"a": 1})
         assert value(registry, "connections_open", "cache", "r") == 1
         client = backend._engine._server.client  # type: ignore[attr-defined] # only Redis has it
-        get = client.get
+        get = client.hgetall
         tries: list[int] = []
 
         async def get_on_a_connection_that_fails_once(key: str) -> Any:
@@ -97,7 +106,7 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
                 raise ConnectionResetError
             return await get(key)
 
-        monkeypatch.setattr(client, "get", get_on_a_connection_that_fails_once)
+        monkeypatch.setattr(client, "hgetall", get_on_a_connection_that_fails_once)
         assert await backend["setup.get"](id="s") == {"a": 1}
         assert value(registry, "backend_retries_total", "cache", "r") == 1
     assert value(registry, "connections_open", "cache", "r") == 0
