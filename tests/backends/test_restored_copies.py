@@ -59,14 +59,15 @@ def postgres_server() -> Generator[PostgresServer, None, None]:
 
 
 async def test_a_redis_replica_that_was_promoted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    servers = [RedisServer(tmp_path, "--requirepass", PASSWORD).start() for _ in range(2)]
+    at_once = ("--repl-diskless-sync-delay", "0")
+    servers = [RedisServer(tmp_path, "--requirepass", PASSWORD, *at_once).start() for _ in range(2)]
     first, second = (server.url.replace("//", f"//:{PASSWORD}@") for server in servers)
     try:
         await mark(first)
         async with Redis.from_url(second) as replica:
             await replica.config_set("masterauth", PASSWORD)
             await replica.replicaof("127.0.0.1", servers[0].port)
-            async with Redis.from_url(first) as primary:
+            async with Redis.from_url(first, socket_timeout=30) as primary:
                 await primary.set("to be waited for", 1)
                 assert await primary.wait(1, 10_000) == 1
             servers[0].kill()
