@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,7 +34,8 @@ def console() -> Console:
 
 def progress(doing: str) -> AbstractContextManager[object]:
     """Show on a terminal that something is going on; elsewhere nothing."""
-    return Console(stderr=True).status(doing)
+    terminal = Console(stderr=True)
+    return terminal.status(doing) if terminal.is_terminal else nullcontext()
 
 
 def heading(out: Console, title: str, what: str) -> None:

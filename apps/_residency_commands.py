@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import click
 
+from storescope.apps._residency_check import check
+from storescope.apps._residency_diff import diff
+from storescope.apps._residency_explain import explain
+from storescope.apps._residency_mark import mark
 from storescope.apps._residency_scan import scan
 
 
 @click.group()
 def residency() -> None:
-    """Hold what is stored against a residency policy.
+    """Check, explain and compare residency policies, and hold what is stored against one.
 
     \b
     Example:
-      storescope residency scan 'redis://localhost?region=aws:eu-west-1' --policy policy.toml
+      storescope residency check policy.toml
     """
 
 
+residency.add_command(check)
+residency.add_command(explain)
+residency.add_command(diff)
 residency.add_command(scan)
+residency.add_command(mark)

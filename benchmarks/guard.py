@@ -1,4 +1,4 @@
-"""What the region guard costs: a decision about facts that were seen, about new ones, and the guard with labels."""
+"""What the region guard costs: decisions about facts that were seen and about new ones, calls with labels."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ StorageError
 ├── AuditError                  the audit log cannot be opened, written or read
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
-└── MissingExtraError           an optional dependency is not installed
+├── MissingExtraError           an optional dependency is not installed
+└── conformance.TargetError     what should be a handler map cannot be opened, or is none
 
 No text of theirs holds record content or an id. Each survives pickling with its class and attributes.
 An exception that a user's own handler raises is never translated into one of these.
@@ -104,7 +105,15 @@ class ResidencyError(StorageError):
 
 
 class PolicyError(StorageError):
-    """A residency policy cannot be read or used; the text names file, key and what is allowed."""
+    """A residency policy cannot be read or used; the text names file, key and what is allowed.
+
+    Attributes:
+        key: The key that is wrong, `rules.eu-only.home`; None if it is not about one.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class AuditError(StorageError):

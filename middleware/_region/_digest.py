@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
 
 
-def digest_of(policy: ResidencyPolicy) -> str:
-    """Return SHA-256, hex, over the policy's meaning as JSON with sorted keys and no spaces."""
+def digest_of(policy: Any) -> str:
+    """Return SHA-256, hex, over the meaning of a `ResidencyPolicy` as JSON with sorted keys and no spaces.
+
+    It is called where the class is made: a type checker may know that class by another name there.
+    """
     text = json.dumps(_meaning(policy), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

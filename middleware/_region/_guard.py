@@ -9,6 +9,7 @@ from storescope.call import UNKNOWN_BACKEND
 from storescope.errors import InvalidRecordError, PolicyError, WrapError
 from storescope.middleware._region._enforcer import Enforcer
 from storescope.middleware._region._engine import CONFLICT
+from storescope.middleware._region._file import PolicyFile
 from storescope.middleware._region._labelled import LabelledMap
 from storescope.middleware._region._labels import FIELD, SHORTEST_KEY, Labels
 from storescope.middleware._region._memory import Memory
@@ -53,6 +54,8 @@ class RegionGuard:
         self._labels = Labels(options.label_keys)
         self._enforcers: dict[BackendInfo, tuple[Memory, Enforcer]] = {}
         self._stacks: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
+        if isinstance(source, PolicyFile):
+            source.subscribe(self.check)
 
     @property
     def policy(self) -> ResidencyPolicy:

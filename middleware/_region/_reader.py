@@ -22,7 +22,8 @@ class Table:
 
     def fail(self, key: str, allowed: str) -> NoReturn:
         """Raise the one line that says what is wrong."""
-        raise PolicyError(one_line(f"{self._source}: {self._name(key)}: {allowed}"))
+        name = one_line(self._name(key))
+        raise PolicyError(one_line(f"{self._source}: {name}: {allowed}"), key=name)
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key

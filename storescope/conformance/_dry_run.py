@@ -101,10 +101,13 @@ class _Reading:
 
     async def _scan(self, admin: Scanner, entity: str) -> None:
         cursor: Any = None
+        seen: set[tuple[str, str]] = set()  # a scan beside writes may come by a record twice
         while True:
             records, cursor = await admin.scan(entity, cursor)
             for found in records:
-                self._look_at(entity, found.id, found.record, found.tenant)
+                if (found.tenant, found.id) not in seen:
+                    seen.add((found.tenant, found.id))
+                    self._look_at(entity, found.id, found.record, found.tenant)
             if cursor is None:
                 return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 from storescope.conformance._case import Case, Result, Subject
 from storescope.conformance._probe import ExpectationError, NotApplicableError, Probe, named
@@ -42,9 +43,10 @@ async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Resu
 async def run_all(subject: Subject, cases: tuple[Case, ...], *, at_once: int) -> list[Result]:
     """Run cases, some at once, and return their results in order."""
     places = asyncio.Semaphore(at_once)
+    processes = asyncio.Lock()  # each process has a pool of connections, and a server has only so many
 
     async def run_one(case: Case) -> Result:
-        async with places:
+        async with processes if case.needs_reopen else nullcontext(), places:
             return await run_case(case, subject)
 
     return await asyncio.gather(*map(run_one, cases))

@@ -21,7 +21,9 @@ COMMANDS: tuple[list[str], ...] = (
     ["dashboards"],
     ["dashboards", "build"],
     ["residency"],
+    *(["residency", name] for name in ("check", "explain", "diff")),
     ["residency", "scan"],
+    ["residency", "mark"],
 )
 HEAVY = (
     "opentelemetry",

@@ -210,6 +210,12 @@ async def test_a_scan_reads_every_page_of_every_kind() -> None:
     assert not report.not_looked_at
 
 
+async def test_a_record_that_a_scan_comes_by_twice_counts_once() -> None:
+    twice = [ScannedRecord(tenant, "s1", {"id": "s2"}) for tenant in ("acme", "globex", "acme")]
+    report = await dry_run(Scannable(Admin({"session": twice})))
+    assert report.read["session"] == report.count("refused", "session") == 2
+
+
 async def test_a_scan_that_raises_leaves_the_run_incomplete() -> None:
     admin = Admin({"setup": [ScannedRecord("", "u", {})]}, broken="message")
     report = await dry_run(Scannable(admin))
