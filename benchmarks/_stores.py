@@ -1,0 +1,76 @@
+"""Each store, as its backend and its raw client see it; the servers are started for the run."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks._raw_local import RawLocal
+from benchmarks._raw_postgres import RawPostgres
+from benchmarks._raw_redis import RawRedis
+from storescope.backends import open_backend
+from tests.servers import PostgresServer, RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from benchmarks._raw import Raw
+    from storescope.backends import Backend
+
+STORES = ("local", "redis", "postgres")
+
+
+class Pair(NamedTuple):
+    """The two that are compared; both work on the same records."""
+
+    backend: Backend
+    raw: Raw
+
+
+@contextmanager
+def started(store: str, folder: Path) -> Generator[str]:
+    """Start a store's server, and yield its address: a URL, or a folder.
+
+    Postgres does not sync: how long a disk takes is the same for both sides, and would hide what is compared.
+    """
+    (folder / store).mkdir()
+    if store == "local":
+        yield str(folder / store)
+    elif store == "redis":
+        server = RedisServer(folder / store).start()
+        try:
+            yield server.url
+        finally:
+            server.kill()
+    else:
+        cluster = PostgresServer("fsync=off").create()
+        try:
+            yield cluster.url
+        finally:
+            cluster.remove()
+
+
+@asynccontextmanager
+async def opened(store: str, address: str, space: int = 0) -> AsyncGenerator[Pair]:
+    """Open one of a store's spaces, which have nothing in common: a folder, a database or a schema."""
+    raw: RawLocal | RawRedis | RawPostgres
+    async with open_backend(_url(store, address, space)) as backend:
+        if store == "local":
+            raw = RawLocal(Path(address) / str(space) / "storage.db")
+        elif store == "redis":
+            raw = await RawRedis.open(_url(store, address, space))
+        else:
+            raw = await RawPostgres.open(address, f"space_{space}")
+        try:
+            yield Pair(backend, raw)
+        finally:
+            await raw.aclose()
+
+
+def _url(store: str, address: str, space: int) -> str:
+    if store == "local":
+        return f"local:{Path(address) / str(space)}"
+    if store == "redis":
+        return f"{address.rpartition('/')[0]}/{space}"
+    return f"{address}?migrate=true&schema=space_{space}"
