@@ -194,7 +194,7 @@ class SessionTable(_RedisTable):
         records: list[Record] = []
         while placed:
             _, texts = placed.pop()
-            records.append(decode_merged(*texts.split(b"\n")))
+            records.append(decode_merged(*texts.split(b"\n")) if b"\n" in texts else decode(texts))
         return records
 
 
