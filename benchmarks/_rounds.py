@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +14,7 @@ Work: TypeAlias = Callable[[], Awaitable[Any]]
 
 
 async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: int) -> dict[str, list[float]]:
-    """Run every contender in turn, round after round, and every other round backwards.
+    """Run every contender in turn, round after round, each round in another order.
 
     Args:
         contenders: Name -> one call.
@@ -24,16 +25,16 @@ async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: in
         Name -> microseconds per call, one figure a round.
     """
     figures: dict[str, list[float]] = {name: [] for name in contenders}
-    order = list(contenders.items())
+    order, shuffled = list(contenders.items()), random.Random(0)
     gc.collect()
     gc.freeze()  # what is there by now need not be looked at after each round
     for number in range(rounds + 1):
+        shuffled.shuffle(order)  # what ran before leaves the caches and the allocator as they suit it
         for name, work in order:
             took = await _time(work, calls)
             if number:
                 figures[name].append(took / calls * 1e6)
         gc.collect()
-        order.reverse()
     gc.unfreeze()
     return figures
 

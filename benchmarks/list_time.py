@@ -25,9 +25,9 @@ async def run(
     """Measure both sides at each size.
 
     One limit is held three times: time per record of the longest list to the shortest's, each with what a call
-    costs; of a list among many sessions to the same one alone; and of both to the same query by hand. Between
-    the two longest, time per record grows by hand too, because 10,000 records outgrow the processor's caches;
-    that is reported.
+    costs; of a list among many sessions to the same one alone; and of the longest to the same query by hand.
+    Between the two longest, time per record grows by hand too, because 10,000 records outgrow the processor's
+    caches; that is reported.
     """
     rows: list[Row] = []
     raw: dict[str, dict[str, list[float]]] = {}
@@ -67,7 +67,7 @@ def _rows(store: str, figures: dict[str, list[float]], sizes: Sizes) -> list[Row
     rows: list[Row] = []
     for kind, name in names.items():
         share = quiet_ratio(figures, f"ours {kind}", f"raw {kind}")
-        limit = LIMIT if kind in {longest, beside} else None
+        limit = LIMIT if kind == longest else None
         rows.append(Row(f"{store}: {name}, to raw", quietest(figures[f"ours {kind}"]), share, limit))
     shortest, before = str(sizes.sessions[0]), str(sizes.sessions[-2])
     pairs = ((longest, shortest, LIMIT), (beside, str(sizes.beside), LIMIT), (longest, before, None))
