@@ -8,6 +8,7 @@ import sys
 import click
 
 from storescope.apps._audit_commands import audit
+from storescope.apps._conformance_command import conformance
 from storescope.apps._dashboard_commands import dashboards
 from storescope.apps._demo_command import demo
 from storescope.apps._residency_commands import residency
@@ -32,6 +33,7 @@ cli.add_command(demo)
 cli.add_command(audit)
 cli.add_command(dashboards)
 cli.add_command(residency)
+cli.add_command(conformance)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storescope import OPERATIONS, BackendError, InvalidRecordError, UnsupportedOperationError
 from storescope.backends._aws import aws_regions
@@ -62,6 +62,27 @@ class Admin:
         records, following = await table.scan(tenant, cursor, limit)
         return ScanPage(records, following and f"{entity}:{following}")
 
+    async def merge(self, entity: str, id: str, fields: dict[str, Any]) -> bool:
+        """Merge fields into a record, atomically, also of the entities for which an agent has no `update`.
+
+        Args:
+            entity: `session`, `message`, `part`, `sandbox` or `setup`.
+            id: The record's id.
+            fields: The fields, as for an `update`.
+
+        Returns:
+            Whether there was such a record.
+
+        Raises:
+            UnsupportedOperationError: If there is no such entity.
+            InvalidRecordError: If the id or a field is refused.
+            RecordTooLargeError: If the store cannot hold the merged record.
+            TenantRequiredError: If the backend keeps tenants apart, and none was named.
+            BackendError: If the store fails.
+        """
+        table = self._table(entity)
+        return await table.update(self._scope(), _check_id(id, "merge"), fields) is not None
+
     async def purge(self, entity: str, id: str) -> bool:
         """Delete a record with all that leads to it: index, pointer, its place in its session's list.
 
@@ -82,9 +103,7 @@ class Admin:
             BackendError: If the store fails.
         """
         table = self._table(entity)
-        if not isinstance(id, str) or not id:
-            raise InvalidRecordError("purge: id must be a non-empty string")
-        return await table.purge(self._scope(), check_name(id, "the id"))
+        return await table.purge(self._scope(), _check_id(id, "purge"))
 
     async def mark(self, region: str, *, replace: bool = False) -> Marker:
         """Write into the store where its data rests, bound to this place, for `open_backend(probe=True)` to find.
@@ -149,3 +168,9 @@ class Admin:
             raise UnsupportedOperationError(f"there is no such entity; there are {', '.join(_ENTITIES)}")
         table: Table = getattr(self._engine, entity)
         return table
+
+
+def _check_id(id_: Any, what: str) -> str:
+    if not isinstance(id_, str) or not id_:
+        raise InvalidRecordError(f"{what}: id must be a non-empty string")
+    return check_name(id_, "the id")

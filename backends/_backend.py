@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from storescope.backends._codec import Record
-    from storescope.backends._tables import Engine, ListedTable, Table, UpdatableTable
+    from storescope.backends._tables import Engine, ListedTable, Table
 
 
 class Backend(Mapping[str, Handler]):
@@ -97,7 +97,7 @@ def _set_in_session(table: Table, scope: Callable[[], str]) -> Handler:
     return set_
 
 
-def _update(table: UpdatableTable, scope: Callable[[], str], entity: str) -> Handler:
+def _update(table: Table, scope: Callable[[], str], entity: str) -> Handler:
     in_session = entity == "message"
 
     async def update(*, id: str, updates: Record) -> Record:

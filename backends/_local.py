@@ -7,6 +7,7 @@ session: an update keeps its row's, a move takes the next one of the session tha
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_NOTICED = 0.1  # seconds in the queue from which on they count: to tell SQLite each time would cost more
+
 _GET = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _LIST = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND session = ? ORDER BY seq"
 _SCAN = "SELECT tenant, id, body FROM records WHERE tenant = ? AND entity = ? AND id > ? ORDER BY id LIMIT ?"
@@ -51,23 +54,38 @@ ON CONFLICT(tenant, entity, id) DO UPDATE SET
 
 
 class _Worker:
-    """A connection and the one thread that uses it."""
+    """A connection and the one thread that uses it.
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    Calls queue for the thread. While another process holds the write lock, each waits as long as it may from when
+    it was made, and not from its turn on: else the last of a hundred would wait a hundred times as long.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str, *, busy_timeout: float) -> None:
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._patience = self._busy_timeout = busy_timeout
 
     async def run(self, job: Callable[..., _T], *args: Any) -> _T:
         """Run `job(connection, *args)` on the thread. Once it has begun, a cancelled call still ends it."""
         try:
-            running = self._thread.submit(self._guarded, job, args)
+            running = self._thread.submit(self._guarded, job, args, time.monotonic())
         except RuntimeError:
             raise BackendError("this local: backend is closed") from None
         return await asyncio.wrap_future(running)
 
-    def _guarded(self, job: Callable[..., _T], args: tuple[Any, ...]) -> _T:
+    def _guarded(self, job: Callable[..., _T], args: tuple[Any, ...], called: float) -> _T:
         with translated("run a statement"):
+            self._have_patience(time.monotonic() - called)
             return job(self._connection, *args)
+
+    def _have_patience(self, waited: float) -> None:
+        """Wait for other processes as long as is left; a little in any case, so that a queue is no refusal."""
+        left = self._busy_timeout
+        if waited > _NOTICED:
+            left = max(left - waited, left / 500)
+        if left != self._patience:
+            self._patience = left
+            self._connection.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
 
     def close(self) -> None:
         """Let what was begun end, and close the connection."""
@@ -157,10 +175,13 @@ class LocalOptions:
     """What `local:` takes.
 
     Attributes:
-        busy_timeout: The longest wait for another process that writes, in seconds.
+        busy_timeout: The longest wait for another process that writes, in seconds; for each call, from when it
+            is made.
+        create: Whether to make the folder if it is not there.
     """
 
     busy_timeout: float = 5.0
+    create: bool = True
 
 
 class LocalEngine:
@@ -176,8 +197,13 @@ class LocalEngine:
         """
         self._report = report
         path = folder / "storage.db"
-        self._writer = _Worker(open_file(path, busy_timeout=options.busy_timeout), "storescope-writer")
-        self._reader = _Worker(open_reader(path, busy_timeout=options.busy_timeout), "storescope-reader")
+        if not options.create and not path.exists():
+            raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
+        patience = options.busy_timeout
+        self._writer = _Worker(open_file(path, busy_timeout=patience), "storescope-writer", busy_timeout=patience)
+        self._reader = _Worker(
+            open_reader(path, busy_timeout=patience), "storescope-reader", busy_timeout=patience
+        )
         report.set("connections_open", 2)
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)

@@ -74,13 +74,16 @@ def open_backend(
         probe: Whether to read the residency marker that `storescope residency mark` left in the store. The
             region is then known as `probed`; if the marker was written for another place (this is a restored
             copy), or the sources do not agree, as `conflict`, which a region guard denies.
-        **options: The store's own. `local:` takes `busy_timeout` (5 seconds), the longest wait for another
-            process that writes. Redis takes `prefix` (`storescope`) for its keys, `connect_timeout` (2
-            seconds), `timeout` (5 seconds for each command), `max_connections` (20), and for TLS
-            `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile` (paths). Postgres takes `migrate` (False; True makes
-            the tables or brings them up to date), `schema` (`storescope`), `connect_timeout` and `timeout` (5
-            seconds each), `statement_timeout` (4 seconds, held by the server), `max_connections` (10),
-            `prepared_statements` (True), and libpq's `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
+        **options: The store's own.
+            `local:`: `busy_timeout` (5 seconds), the longest wait for another process that writes, and `create`
+            (True); False refuses a folder that holds no storage.
+            Redis: `prefix` (`storescope`) for its keys, `connect_timeout` (2 seconds), `timeout` (5 seconds for
+            each call), `max_connections` (20), and for TLS `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`
+            (paths).
+            Postgres: `migrate` (False; True makes the tables or brings them up to date), `schema`
+            (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
+            by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
+            `sslrootcert`, `sslcert` and `sslkey`.
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.

@@ -25,7 +25,8 @@ _SCHEMA = (
     "CREATE INDEX by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL",
     f"PRAGMA user_version = {_VERSION}",
 )
-_RETRYABLE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")  # another process is at it
+_RETRYABLE = (*_BUSY, "SQLITE_FULL")
 _PAUSE = 0.01  # seconds between two tries
 
 
@@ -101,7 +102,7 @@ def _switch_to_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if not _is_retryable(error) or time.monotonic() > give_up:
+            if not _code(error).startswith(_BUSY) or time.monotonic() > give_up:
                 raise
             time.sleep(_PAUSE)
         else:
@@ -112,14 +113,23 @@ def _switch_to_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
-    """Hold the write lock for a block, from its first statement on; commit at the end, or undo all."""
+    """Hold the write lock for a block, from its first statement on; commit at the end, or undo all.
+
+    Raises:
+        BackendError: If the disk fails at the end. The write-ahead log may hold the whole transaction by then: if
+            the process ends before another overwrites it, the next one to open the file finds it applied.
+    """
     connection.execute("BEGIN IMMEDIATE")
+    committing = False
     try:
         yield
+        committing = True
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if committing and isinstance(error, sqlite3.Error) and _code(error).startswith("SQLITE_IOERR"):
+            raise _backend_error("commit", error, maybe_applied=True) from None
         raise
 
 
@@ -138,17 +148,16 @@ def translated(doing: str) -> Generator[None, None, None]:
         raise _backend_error(doing, error) from None
 
 
-def _backend_error(doing: str, error: sqlite3.Error) -> BackendError:
+def _backend_error(doing: str, error: sqlite3.Error, *, maybe_applied: bool = False) -> BackendError:
     code = _code(error)
     driver_error = f"sqlite3.{type(error).__name__}" + (f":{code}" if code else "")
     return BackendError(
-        f"SQLite could not {doing} ({driver_error})", driver_error=driver_error, retryable=_is_retryable(error)
+        f"SQLite could not {doing} ({driver_error})",
+        driver_error=driver_error,
+        retryable=code.startswith(_RETRYABLE),
+        maybe_applied=maybe_applied,
     )
 
 
 def _code(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
-
-
-def _is_retryable(error: sqlite3.Error) -> bool:
-    return _code(error).startswith(_RETRYABLE)

@@ -38,6 +38,10 @@ class Table(Protocol):
         """Insert the record, or replace it whole."""
         ...
 
+    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
+        """Merge `updates` in, atomically, and return the record right after it; None if there is none."""
+        ...
+
     async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
         """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
         ...
@@ -47,24 +51,12 @@ class Table(Protocol):
         ...
 
 
-class UpdatableTable(Table, Protocol):
-    """Records that take updates."""
-
-    async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
-        """Merge `updates` in, atomically, and return the record right after it; None if there is none."""
-        ...
-
-
 class ListedTable(Table, Protocol):
     """Records that belong to the session that they name in `sessionId`."""
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in a constant number of round trips."""
         ...
-
-
-class MessageTable(UpdatableTable, ListedTable, Protocol):
-    """Records that do both."""
 
 
 class MarkerStore(Protocol):
@@ -92,12 +84,12 @@ class Engine(Protocol):
         ...
 
     @property
-    def session(self) -> UpdatableTable:
+    def session(self) -> Table:
         """The sessions."""
         ...
 
     @property
-    def message(self) -> MessageTable:
+    def message(self) -> ListedTable:
         """The messages."""
         ...
 
@@ -107,7 +99,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def sandbox(self) -> UpdatableTable:
+    def sandbox(self) -> Table:
         """The sandboxes."""
         ...
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import layers, limit, redis_get
+from benchmarks import guard, layers, limit, redis_get
 
 if TYPE_CHECKING:
     from benchmarks._result import Result
 
-BENCHMARKS = {"limit": limit.run, "layers": layers.run, "redis_get": redis_get.run}
+BENCHMARKS = {"limit": limit.run, "layers": layers.run, "redis_get": redis_get.run, "guard": guard.run}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -44,7 +44,9 @@ def show(console: Console, name: str, result: Result) -> None:
         table.add_column(column, justify="left" if not column else "right")
     for row in result.rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        limit_ = "" if row.limit is None else f"{row.limit:.2f} {'ok' if row.holds else 'MISSED'}"
+        limit_ = "" if row.limit is None else f"{row.limit:.2f}"
+        limit_ += "" if row.most is None else f"{row.most:g} us"
+        limit_ += f" {'ok' if row.holds else 'MISSED'}" if limit_ else ""
         table.add_row(row.name, f"{row.microseconds:.1f}", ratio, limit_)
     console.print(table)
 

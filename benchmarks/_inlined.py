@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from prometheus_client import Counter
 
 from storescope import InvalidRecordError, ResidencyError, current_context
-from storescope.middleware._audit._chain import Hmac
+from storescope.middleware._hmac import Hmac
 from storescope.middleware._instruments import instruments_of
 
 if TYPE_CHECKING:

@@ -14,17 +14,20 @@ class Row:
         microseconds: The median cost of a call.
         ratio: What it costs in units of what it is compared with.
         limit: The ratio that it must not exceed; None where it is only reported.
+        most: The microseconds that it must not exceed, for what has nothing to be compared with.
     """
 
     name: str
     microseconds: float
     ratio: float | None = None
     limit: float | None = None
+    most: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether the limit holds."""
-        return self.ratio is None or self.limit is None or self.ratio <= self.limit
+        """Whether the limits hold."""
+        within = self.most is None or self.microseconds <= self.most
+        return within and (self.ratio is None or self.limit is None or self.ratio <= self.limit)
 
 
 @dataclass(frozen=True, slots=True)

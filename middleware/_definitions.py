@@ -98,6 +98,11 @@ POLICY_INFO = Metric(
     "Always 1; the residency policy in force.",
     ("version", "digest"),
 )
+RELOAD_FAILURES = Metric(
+    "agent_storage_residency_policy_reload_failures_total",
+    "counter",
+    "New residency policies that were refused or could not be read; the one before stays in force.",
+)
 EXCEPTION_EXPIRY = Metric(
     "agent_storage_residency_exception_expiry_timestamp_seconds",
     "gauge",
@@ -139,6 +144,7 @@ METRICS = (
     CONNECTIONS_WAITING,
     DECISIONS,
     POLICY_INFO,
+    RELOAD_FAILURES,
     EXCEPTION_EXPIRY,
     AUDIT_RECORDS,
     AUDIT_FAILURES,

@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from storescope.middleware import _definitions as definitions
 from storescope.middleware._audit_collector import AuditCollector
 from storescope.middleware._log import telemetry_failed
+from storescope.middleware._policy_collector import PolicyCollector
 from storescope.reports import add_listener
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from storescope import BackendInfo
     from storescope.middleware._definitions import Metric
-    from storescope.reports import Count
+from storescope.reports import Count
 
 
 class Instruments:
@@ -34,8 +35,8 @@ class Instruments:
         self.backends = BackendCounts(registry)
         add_listener(self.backends)
         self.decisions = _counter(definitions.DECISIONS, registry)
-        self.policy_info = _gauge(definitions.POLICY_INFO, registry)
-        self.exception_expiry = _gauge(definitions.EXCEPTION_EXPIRY, registry)
+        self.policies = PolicyCollector()
+        registry.register(self.policies)
         self.audit = AuditCollector()
         registry.register(self.audit)
         _gauge(definitions.BUILD_INFO, registry).labels(version("storescope")).set(1)

@@ -30,6 +30,14 @@ def logger() -> Any:
     return structlog.get_logger("storescope") if structlog.is_configured() else _UNCONFIGURED
 
 
+def tell(level: str, event: str, **values: Any) -> None:
+    """Log a line; logging is telemetry too: it must not break what is told of."""
+    try:
+        getattr(logger(), level)(event, **values)
+    except Exception:
+        return
+
+
 def telemetry_failed(layer: str, error: Exception) -> None:
     """Log that a layer's telemetry failed; the call goes on.
 
@@ -40,7 +48,4 @@ def telemetry_failed(layer: str, error: Exception) -> None:
     if now - _last_reported.get(key, -_QUIET_SECONDS) < _QUIET_SECONDS:
         return
     _last_reported[key] = now
-    try:
-        logger().warning("storescope.telemetry_failed", layer=layer, error_type=key[1])
-    except Exception:
-        return  # logging is telemetry too: it must not break the call either
+    tell("warning", "storescope.telemetry_failed", layer=layer, error_type=key[1])

@@ -54,10 +54,7 @@ class Metrics:
             if isinstance(layer, Audit):
                 self._instruments.audit.add(layer.log)
             elif isinstance(layer, RegionGuard):
-                policy = layer.policy
-                self._instruments.policy_info.labels(policy.version, policy.digest).set(1)
-                for exception in policy.exceptions:
-                    self._instruments.exception_expiry.labels(exception.id).set(exception.expires)
+                self._instruments.policies.add(layer)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that measures the next one."""

@@ -66,7 +66,7 @@ class ResidencyDecision(Protocol):
 
     @property
     def effect(self) -> str:
-        """`allow`, `deny`, `would_deny` (monitored) or `exception`."""
+        """`allow`, `deny`, `would_deny` (monitored), `exception` or `filtered`."""
         ...
 
     @property
@@ -175,4 +175,6 @@ It may carry, as attributes, any of:
 - `inside`: a set of layer names that must not stand inside of it.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
+- `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the
+  middleware that is asked instead, which may then call other operations of the same map.
 """

@@ -82,7 +82,7 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
         info: Any = getattr(handlers, "info", None)
         backend = info if isinstance(info, BackendInfo) else None  # a map of the user's may call anything `info`
     inner = {name: _wrapped(handler, find_operation(name), backend) for name, handler in handlers.items()}
-    outer = {name: _surround(wrapped, middleware) for name, wrapped in inner.items()}
+    outer = _surround(inner, middleware)
     _check_stacks(outer.values())
     return {name: _entry(wrapped) for name, wrapped in outer.items()}
 
@@ -142,11 +142,28 @@ def _is_async(handler: Handler) -> bool:
     )
 
 
-def _surround(wrapped: Wrapped, middleware: tuple[Middleware, ...]) -> Wrapped:
-    operation, backend = wrapped.operation, wrapped.backend
-    step = wrapped.step
+def _surround(inner: dict[str, Wrapped], middleware: tuple[Middleware, ...]) -> dict[str, Wrapped]:
+    """Put the layers around every handler, one layer after the other, the innermost first."""
+    steps = {name: wrapped.step for name, wrapped in inner.items()}
     for layer in reversed(middleware):
-        step = layer(step, operation, backend)
+        ask = _asker(layer, inner, steps)
+        steps = {name: ask(name)(steps[name], inner[name].operation, inner[name].backend) for name in inner}
+    return {name: _surrounded(wrapped, steps[name], middleware) for name, wrapped in inner.items()}
+
+
+def _asker(layer: Middleware, inner: dict[str, Wrapped], steps: dict[str, Step]) -> Callable[[str], Middleware]:
+    """Return what says whom to ask for an operation's step: the layer, or what it binds to the map."""
+    bind = getattr(layer, "bind", None)
+    if bind is None:
+        return lambda _: layer
+    bound: dict[BackendInfo, Middleware] = {}
+    for backend in dict.fromkeys(wrapped.backend for wrapped in inner.values()):
+        bound[backend] = bind({name: steps[name] for name in inner if inner[name].backend == backend}, backend)
+    return lambda name: bound[inner[name].backend]
+
+
+def _surrounded(wrapped: Wrapped, step: Step, middleware: tuple[Middleware, ...]) -> Wrapped:
+    operation, backend = wrapped.operation, wrapped.backend
     hooks = [getattr(layer, "on_open", None) for layer in middleware]
     openers = (*(hook(operation, backend) for hook in hooks if hook is not None), *wrapped.openers)
     layers = (*middleware, *wrapped.layers)

@@ -12,7 +12,8 @@ StorageError
 ├── AuditError                  the audit log cannot be opened, written or read
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
-└── MissingExtraError           an optional dependency is not installed
+├── MissingExtraError           an optional dependency is not installed
+└── conformance.TargetError     what should be a handler map cannot be opened, or is none
 
 No text of theirs holds record content or an id. Each survives pickling with its class and attributes.
 An exception that a user's own handler raises is never translated into one of these.
@@ -27,15 +28,21 @@ if TYPE_CHECKING:
 
     from storescope.call import ResidencyDecision
 
+_APPLIED = "; a write may have been applied"
+
 
 class StorageError(Exception):
     """The root of the tree.
 
     Attributes:
         retryable: Whether the same call may succeed if it is made again.
+        maybe_applied: Whether the call wrote, or may yet write, although it raised: the answer was lost. If not,
+            nothing was written. A retry is safe if `retryable and not maybe_applied`; else it could undo what
+            somebody else has written since, unless the caller is the only one who writes this record.
     """
 
     retryable: bool = False
+    maybe_applied: bool = False
 
     def __reduce__(self) -> tuple[Callable[..., StorageError], tuple[Any, ...]]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -98,7 +105,15 @@ class ResidencyError(StorageError):
 
 
 class PolicyError(StorageError):
-    """A residency policy cannot be read or used; the text names file, key and what is allowed."""
+    """A residency policy cannot be read or used; the text names file, key and what is allowed.
+
+    Attributes:
+        key: The key that is wrong, `rules.eu-only.home`; None if it is not about one.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class AuditError(StorageError):
@@ -106,7 +121,7 @@ class AuditError(StorageError):
 
 
 class StorageTimeoutError(StorageError):
-    """A call was given up after the seconds that `timeout()` allows. A write may have been applied.
+    """A call was given up after the seconds that `timeout()` allows. One that writes may have written.
 
     Attributes:
         seconds: The limit that was passed.
@@ -115,8 +130,10 @@ class StorageTimeoutError(StorageError):
     retryable = True
 
     def __init__(self, operation: str, seconds: float) -> None:
-        super().__init__(f"{operation} took longer than {seconds:g} s; a write may have been applied")
+        writes = operation.endswith((".set", ".update"))
+        super().__init__(f"{operation} took longer than {seconds:g} s" + (_APPLIED if writes else ""))
         self.seconds = seconds
+        self.maybe_applied = writes
 
 
 class BackendError(StorageError):
@@ -127,13 +144,24 @@ class BackendError(StorageError):
     Attributes:
         driver_error: The driver's class and code, `sqlite3.OperationalError:SQLITE_FULL`; None if the
             fault was found before a driver was asked.
-        retryable: Whether the same call may succeed later. A failed write may all the same have been applied.
+        retryable: Whether the same call may succeed later.
+        maybe_applied: Whether a write of this call may have been applied all the same, or may yet be: the text
+            says so too. It is so after a time-out and after a connection that was lost on the way; never of a
+            call that only reads, and never if the store answered or was not reached.
     """
 
-    def __init__(self, message: str, *, driver_error: str | None = None, retryable: bool = False) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        driver_error: str | None = None,
+        retryable: bool = False,
+        maybe_applied: bool = False,
+    ) -> None:
+        super().__init__(message + (_APPLIED if maybe_applied else ""))
         self.driver_error = driver_error
         self.retryable = retryable
+        self.maybe_applied = maybe_applied
 
 
 class MissingExtraError(StorageError, ImportError):

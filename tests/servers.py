@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _START_SECONDS = 10.0
+_DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 class ServerMissingError(Exception):
@@ -35,12 +36,15 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A `redis-server` of its own, without persistence, that a test may kill and start again."""
+    """A `redis-server` of its own that a test may kill and start again.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    It keeps nothing, or with `durable` has each write on disk before it answers, and all of them after a restart.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, durable: bool = False) -> None:
         self.port = free_port()
         self._folder = folder
-        self._arguments = arguments
+        self._arguments = ("--save", "", *(_DURABLE if durable else ("--appendonly", "no")), *arguments)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,12 +52,18 @@ class RedisServer:
         """The server's URL, without a prefix."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Self:
-        """Start it and wait until it answers; a server that ran before is empty now."""
+        """Start it and wait until it answers; a server that ran before is empty now, unless it is durable."""
         program = shutil.which("redis-server")
         if program is None:
             raise ServerMissingError("redis-server is not installed; apt-get install redis-server")
-        fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self._folder)]
+        fixed = ["--bind", "127.0.0.1", "--dir", str(self._folder)]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program, "--port", str(self.port), *fixed, *self._arguments], stdout=log, stderr=log
@@ -139,7 +149,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "max_connections": 60,
+            "max_connections": 300,  # the suite runs several cases at once, some in five processes
         }
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
         arguments = [word for setting in given for word in ("-c", setting)]
@@ -153,17 +163,25 @@ class PostgresServer:
         self._wait(self._process)
         return self
 
+    def processes(self) -> list[int]:
+        """Return the ids of all its processes, the postmaster's first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
+
     def kill(self) -> None:
-        """Kill every process of it, as a crash would."""
+        """Kill every process of it, as a crash would. None is left that would keep it from starting again."""
         if self._process is None:
             return
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        self._process.kill()
-        for child in children:
+        self._process.send_signal(signal.SIGSTOP)  # from now on it starts no other
+        processes = self.processes()
+        for process in processes:
             with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        give_up = time.monotonic() + _START_SECONDS
+        while any(map(_runs, processes)) and time.monotonic() < give_up:
+            time.sleep(0.01)
 
     def remove(self) -> None:
         """Kill it and delete its data."""
@@ -209,6 +227,14 @@ _INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
 def _as_unprivileged() -> dict[str, Any]:
     """Return how to start a process that must not be root's."""
     return {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def _runs(process: int) -> bool:
+    """Return whether there is such a process, and it has not ended already."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
 
 
 def _postgres_program(name: str) -> str:

@@ -155,7 +155,7 @@ async def _make_pool(target: Target, options: PostgresOptions) -> asyncpg.Pool[A
         settings |= dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), milliseconds)
     return await asyncpg.create_pool(
         f"postgresql:{target.rest}?" + urlencode({name: value for name, value in tls.items() if value}),
-        min_size=1,
+        min_size=0,  # else a task of asyncpg's would log the driver's texts whenever it finds the server gone
         max_size=options.max_connections,
         timeout=options.connect_timeout,
         statement_cache_size=100 if options.prepared_statements else 0,

@@ -7,10 +7,10 @@ import asyncpg
 from storescope import BackendError
 
 _RETRYABLE = ("08", "25006", "40", "53", "55P03", "57")  # classes of SQLSTATE, or whole codes
-_LOST = ("08", "57P01", "57P02", "57P03")  # connection failures, and a server that shuts down
+# Connection failures, a server that shuts down, and one that ends a session which was silent for too long.
+_LOST = ("08", "25P03", "57P01", "57P02", "57P03", "57P05")
 _STALE = (*_LOST, "25006")  # and a primary that became a replica, which only a new connection gets away from
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-APPLIED = "; a write may have been applied"
 
 
 def backend_error(what: str, error: Exception, *, sent: bool = False) -> BackendError:
@@ -19,15 +19,15 @@ def backend_error(what: str, error: Exception, *, sent: bool = False) -> Backend
     Args:
         what: What could not be done.
         error: What asyncpg, or the system under it, raised.
-        sent: Whether a statement was on its way, so that its fate is unknown if the connection failed.
+        sent: Whether a write was on its way, so that its fate is unknown if the connection failed.
     """
     name = driver_error(error)
     lost = is_lost(error)
-    code = _sqlstate(error)
     return BackendError(
-        f"postgresql: {what} ({name})" + (APPLIED if sent and lost else ""),
+        f"postgresql: {what} ({name})",
         driver_error=name,
-        retryable=lost or code.startswith(_RETRYABLE),
+        retryable=lost or _sqlstate(error).startswith(_RETRYABLE),
+        maybe_applied=sent and lost,
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from storescope import BackendError
-from storescope.backends._postgres._errors import APPLIED, DRIVER_ERRORS, backend_error, is_lost, is_stale
+from storescope.backends._postgres._errors import DRIVER_ERRORS, backend_error, is_lost, is_stale
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -40,7 +40,7 @@ class Server:
 
     async def read(self, tenant: str, job: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Run what only reads. If the connection fails on the way, it is tried once more on another."""
-        return await self._run(_job(tenant, job), tries=2)
+        return await self._run(_job(tenant, job), writes=False)
 
     async def write(
         self, tenant: str, job: Callable[[Connection], Awaitable[_T]], *, together: bool = False
@@ -55,7 +55,7 @@ class Server:
         Raises:
             BackendError: If it fails, or waits too long for a free connection and the replies.
         """
-        return await self._run(_job(tenant, job, together=together), tries=1)
+        return await self._run(_job(tenant, job, together=together), writes=True)
 
     async def aclose(self) -> None:
         """Let what was begun end, and close the connections."""
@@ -66,8 +66,9 @@ class Server:
             self._pool.terminate()
         self.report.end()
 
-    async def _run(self, job: Callable[[Connection], Awaitable[_T]], *, tries: int) -> _T:
+    async def _run(self, job: Callable[[Connection], Awaitable[_T]], *, writes: bool) -> _T:
         sent = False
+        tries = 1 if writes else 2
         try:
             async with asyncio.timeout(self._timeout), self._turn():
                 while True:
@@ -82,14 +83,17 @@ class Server:
                             raise
                     self.report.add("retries")
         except TimeoutError:
+            if sent:  # idle ones most likely end nowhere too; each would cost a call its time-out
+                await self._pool.expire_connections()
             raise BackendError(
-                f"postgresql: no reply within {self._timeout:g} s" + (APPLIED if sent else ""),
+                f"postgresql: no reply within {self._timeout:g} s",
                 driver_error="asyncpg.TimeoutError",
                 retryable=True,
+                maybe_applied=sent and writes,
             ) from None
         except DRIVER_ERRORS as error:
             what = "a statement failed" if sent else "cannot connect"
-            raise backend_error(what, error, sent=sent) from None
+            raise backend_error(what, error, sent=sent and writes) from None
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None, None]:

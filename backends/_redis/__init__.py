@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
+from storescope.backends._redis._connection import Links
 from storescope.backends._redis._marker import RedisMarker
 from storescope.backends._redis._server import Server
-from storescope.backends._redis._tables import HashTable, SessionTable, TextTable
+from storescope.backends._redis._tables import HashTable, SessionTable
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
@@ -26,7 +27,7 @@ class RedisEngine:
         self.message = SessionTable(server, "message")
         self.part = SessionTable(server, "part")
         self.sandbox = HashTable(server, "sandbox")
-        self.setup = TextTable(server, "setup")
+        self.setup = HashTable(server, "setup")
         self.marker = RedisMarker(server, address)
         self.info = BackendInfo(
             system="redis", address=address.host, namespace=str(address.database), keeps_labels=True
@@ -40,10 +41,10 @@ class RedisEngine:
             BackendError: If the URL is malformed, or the server cannot be reached or used.
         """
         address = read_address(target)
-        client, max_bytes = await connect(target, address, options, site.report)
-        return cls(Server(client, options, site.report, max_bytes=max_bytes), address)
+        links = Links(site.report)
+        client, max_bytes = await connect(target, address, options, links)
+        return cls(Server(client, options, links, max_bytes=max_bytes), address)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.client.aclose()
-        self._server.report.end()
+        await self._server.aclose()

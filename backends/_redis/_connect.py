@@ -14,11 +14,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from storescope import BackendError
+from storescope.backends._redis._connection import close, linked
 from storescope.backends._redis._errors import backend_error
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
-    from storescope.reports import BackendReport
+    from storescope.backends._redis._connection import Links
 
 _PREFIX = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _DEFAULT_BULK = 512 * 1024 * 1024
@@ -86,9 +87,7 @@ def read_address(target: Target) -> Address:
         ) from None
 
 
-async def connect(
-    target: Target, address: Address, options: RedisOptions, report: BackendReport
-) -> tuple[Redis, int]:
+async def connect(target: Target, address: Address, options: RedisOptions, links: Links) -> tuple[Redis, int]:
     """Connect, and make sure that the server can be used.
 
     Returns:
@@ -99,33 +98,33 @@ async def connect(
     """
     if not _PREFIX.fullmatch(options.prefix):
         raise BackendError("the option prefix must be 1 to 64 letters, digits and '_', '.', '/', '-'")
-    client = _make_client(target, address, options, report)
+    client = _make_client(target, address, options, links)
     try:
         async with asyncio.timeout(options.timeout):
             await _check_server(client)
             return client, await _find_limit(client) - _HEADROOM
     except redis_errors.RedisError as error:
-        await client.aclose()
+        await close(client)
         raise _explain(error, address) from None
     except OSError as error:
-        await client.aclose()
+        await close(client)
         raise BackendError(
             f"redis: cannot reach {address.host}:{address.port} ({type(error).__name__})",
             driver_error=type(error).__name__,
             retryable=True,
         ) from None
     except BaseException:
-        await client.aclose()
+        await close(client)
         raise
 
 
-def _make_client(target: Target, address: Address, options: RedisOptions, report: BackendReport) -> Redis:
+def _make_client(target: Target, address: Address, options: RedisOptions, links: Links) -> Redis:
     tls: dict[str, Any] = {}
     if target.scheme == "rediss":
         given = {name: getattr(options, name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
         tls = {name: path for name, path in given.items() if path}
     pool = ConnectionPool(
-        connection_class=_counted(SSLConnection if target.scheme == "rediss" else Connection, report),
+        connection_class=linked(SSLConnection if target.scheme == "rediss" else Connection, links),
         host=address.host,
         port=address.port,
         db=address.database,
@@ -140,30 +139,6 @@ def _make_client(target: Target, address: Address, options: RedisOptions, report
         **tls,
     )
     return Redis.from_pool(pool)
-
-
-def _counted(kind: type[Connection], report: BackendReport) -> type[Connection]:
-    """Return a class of connection that counts those which are open."""
-
-    class CountedConnection(kind):  # type: ignore[valid-type, misc] # one of redis-py's two
-        _counts = False
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.register_connect_callback(self._count)
-
-        async def _count(self, _: Any) -> None:
-            if not self._counts:
-                self._counts = True
-                report.add("connections_open")
-
-        async def disconnect(self, *args: Any, **kwargs: Any) -> None:
-            if self._counts:
-                self._counts = False
-                report.add("connections_open", -1)
-            await super().disconnect(*args, **kwargs)
-
-    return CountedConnection
 
 
 async def _check_server(client: Redis) -> None:

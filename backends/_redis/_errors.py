@@ -18,17 +18,39 @@ _RETRYABLE = (
     redis_errors.TryAgainError,
 )
 _NEVER = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
+_ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, *_NEVER)
+# A primary that became a replica, or lost its own: only a new connection gets away from it.
+_STALE = (redis_errors.ReadOnlyError, redis_errors.MasterDownError)
+DRIVER_ERRORS = (redis_errors.RedisError, OSError)
 
 
-def backend_error(what: str, error: redis_errors.RedisError) -> BackendError:
-    """Return the error to raise `from None`."""
+def backend_error(what: str, error: Exception, *, sent: bool = False) -> BackendError:
+    """Return the error to raise `from None`.
+
+    Args:
+        what: What could not be done.
+        error: What redis-py, or the system under it, raised.
+        sent: Whether a write was on its way, so that its fate is unknown if no answer came.
+    """
     name = driver_error(error)
-    retryable = isinstance(error, _RETRYABLE) and not isinstance(error, _NEVER)
-    return BackendError(f"redis: {what} ({name})", driver_error=name, retryable=retryable)
+    retryable = isinstance(error, (*_RETRYABLE, OSError)) and not isinstance(error, _NEVER)
+    return BackendError(
+        f"redis: {what} ({name})",
+        driver_error=name,
+        retryable=retryable,
+        maybe_applied=sent and not isinstance(error, _ANSWERS),
+    )
 
 
-def driver_error(error: redis_errors.RedisError) -> str:
+def is_stale(error: Exception) -> bool:
+    """Return whether the connection is of no use any more, and others as old as it most likely neither."""
+    return isinstance(error, _STALE) or not isinstance(error, _ANSWERS)
+
+
+def driver_error(error: Exception) -> str:
     """Name the error by its class and, where the class says little, the server's code."""
+    if not isinstance(error, redis_errors.RedisError):
+        return type(error).__name__
     code = _CODE.match(str(error)) if type(error) is redis_errors.ResponseError else None
     return f"redis.{type(error).__name__}" + (f":{code[0]}" if code else "")
 

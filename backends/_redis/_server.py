@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from storescope import BackendError
-from storescope.backends._redis._errors import backend_error
+from storescope.backends._redis._connection import ATTEMPT, Attempt, close
+from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error, is_stale
 from storescope.backends._redis._scripts import Scripts
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from storescope.backends._redis._connect import RedisOptions
-    from storescope.reports import BackendReport
+    from storescope.backends._redis._connection import Links
 
 
 class Server:
@@ -34,18 +35,19 @@ class Server:
         report: Where retries, conflicts and connections are counted.
     """
 
-    def __init__(self, client: Redis, options: RedisOptions, report: BackendReport, *, max_bytes: int) -> None:
+    def __init__(self, client: Redis, options: RedisOptions, links: Links, *, max_bytes: int) -> None:
         self.client = client
         self.scripts = Scripts(client)
         self.prefix = options.prefix
         self.max_bytes = max_bytes
-        self.report = report
+        self.report = links.report
+        self._links = links
         self._timeout = options.timeout
         self._free = asyncio.Semaphore(options.max_connections)
 
     async def read(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Run a command that only reads. If the connection fails on the way, it is sent once more on another."""
-        return await self._run(command, args, tries=2)
+        return await self._run(command, args, writes=False)
 
     async def write(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Run a command or script that writes. It is never sent twice: that could undo a later write.
@@ -53,9 +55,16 @@ class Server:
         Raises:
             BackendError: If it fails, or waits too long for a free connection and the reply.
         """
-        return await self._run(command, args, tries=1)
+        return await self._run(command, args, writes=True)
 
-    async def _run(self, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...], *, tries: int) -> Any:
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await close(self.client)
+        self.report.end()
+
+    async def _run(self, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...], *, writes: bool) -> Any:
+        attempt = Attempt()
+        ATTEMPT.set(attempt)
         try:
             async with asyncio.timeout(self._timeout):
                 if self._free.locked():
@@ -63,29 +72,41 @@ class Server:
                 else:
                     await self._free.acquire()  # at once
                 try:
-                    return await self._try(command, args, tries)
+                    return await (command(*args) if writes else self._try_twice(attempt, command, args))
                 finally:
                     self._free.release()
-        except redis_errors.RedisError as error:
-            raise backend_error("a command failed", error) from None
         except TimeoutError:
+            self._distrust(attempt)
             raise BackendError(
-                f"redis: no reply within {self._timeout:g} s; a write may have been applied",
+                f"redis: no reply within {self._timeout:g} s",
                 driver_error="redis.TimeoutError",
                 retryable=True,
+                maybe_applied=attempt.sent and writes,
             ) from None
-        except OSError as error:
-            raise BackendError(
-                "redis: the connection failed", driver_error=type(error).__name__, retryable=True
-            ) from None
+        except DRIVER_ERRORS as error:
+            if is_stale(error):
+                self._distrust(attempt)
+            what = "a command failed" if attempt.sent else "cannot connect"
+            raise backend_error(what, error, sent=attempt.sent and writes) from None
 
-    async def _try(self, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...], tries: int) -> Any:
-        for _ in range(tries - 1):
-            try:
-                return await command(*args)
-            except (redis_errors.ConnectionError, OSError):
-                self.report.add("retries")
+    async def _try_twice(
+        self, attempt: Attempt, command: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> Any:
+        try:
+            return await command(*args)
+        except (redis_errors.ConnectionError, OSError):
+            self.report.add("retries")
+        self._distrust(attempt)
+        attempt.sent = False
         return await command(*args)
+
+    def _distrust(self, attempt: Attempt) -> None:
+        """Use no connection again that is as old as this call's: it most likely ends nowhere too.
+
+        To wait for each in its turn would take as many time-outs as there are connections.
+        """
+        if attempt.sent:
+            self._links.renew(attempt.generation)
 
     async def _wait(self) -> None:
         """Wait for a free connection."""

@@ -1,9 +1,8 @@
-"""The three shapes of record in Redis.
+"""The two shapes of record in Redis.
 
 | record | key | value |
 |---|---|---|
-| session, sandbox | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of different fields never meet |
-| setup | `PREFIX:TENANT:setup:ID` | the record's JSON |
+| session, sandbox, setup | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of fields never meet |
 | message, part | `PREFIX:TENANT:messages:SESSION` | a hash: id -> sequence number, JSON, updates, one a line |
 | | `PREFIX:TENANT:message:ID` | the pointer: sequence number and session |
 
@@ -95,21 +94,6 @@ def _read_position(cursor: str | None) -> int:
     if (position := int(cursor)) >> 64:
         raise bad_cursor()
     return position
-
-
-class TextTable(_RedisTable):
-    """One string for each record."""
-
-    async def get(self, tenant: str, id: str) -> Record | None:
-        """Return the record, or None."""
-        text: Any = await self._read(self._client.get, self._key(tenant, id))
-        return None if text is None else decode(text)
-
-    async def set(self, tenant: str, id: str, record: Record) -> None:
-        """Insert the record, or replace it whole."""
-        text = encode(record)
-        check_size(len(text), self._max_bytes)
-        await self._write(self._client.set, self._key(tenant, id), text)
 
 
 class HashTable(_RedisTable):

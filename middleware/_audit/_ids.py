@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from storescope.middleware._audit._chain import Hmac
 from storescope.middleware._audit._json import to_json
+from storescope.middleware._hmac import Hmac
 
 HASH_CHARS = 32
 """Hex digits that are kept of an id's HMAC-SHA256: 128 bits."""

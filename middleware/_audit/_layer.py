@@ -12,7 +12,7 @@ from storescope.outcome import failure_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from storescope.call import BackendInfo, Call, Step
+    from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
     from storescope.middleware._audit._log import AuditLog
     from storescope.middleware._audit._record import Subject
@@ -68,24 +68,24 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
     finish = _finisher(records, log)
 
     async def step(call: Call) -> Any:
-        subject = records.subject(call, log.hasher or log.hasher_now())
+        subject, decision = records.subject(call, log.hasher or log.hasher_now()), call.decision
         try:
             position = log.append("intent", records.intent(call, subject))
             if _will_be_made(call):
                 await log.wait(position)
         except AuditError as error:
             if refuse:
-                await finish(call, subject, error)
+                await finish(call, subject, decision, error)
                 raise
         except BaseException as error:  # cancelled while it waited for the disk
-            await finish(call, subject, error)
+            await finish(call, subject, decision, error)
             raise
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, subject, error)
+            await finish(call, subject, decision, error)
             raise
-        await finish(call, subject, None)
+        await finish(call, subject, decision, None)
         return result
 
     return step
@@ -99,7 +99,7 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, log.hasher or log.hasher_now()), error)
+            await finish(call, records.subject(call, log.hasher or log.hasher_now()), call.decision, error)
             raise
         try:
             subject = records.subject(call, log.hasher or log.hasher_now())
@@ -116,13 +116,18 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
 
 def _finisher(
     records: CallRecords, log: AuditLog
-) -> Callable[[Call, Subject, BaseException | None], Awaitable[None]]:
-    """Return what records an outcome that can no longer change what the caller gets."""
+) -> Callable[[Call, Subject, ResidencyDecision | None, BaseException | None], Awaitable[None]]:
+    """Return what records an outcome that can no longer change what the caller gets.
+
+    It takes what was said of the call already, and by which decision: both are said anew if they changed since.
+    """
     each = log.durability == "each"
 
-    async def finish(call: Call, subject: Subject, error: BaseException | None) -> None:
+    async def finish(
+        call: Call, subject: Subject, decision: ResidencyDecision | None, error: BaseException | None
+    ) -> None:
         failure = None if error is None else failure_of(call, error)
-        if call.backend is not None:  # a router chose it after the intent
+        if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
             subject = records.subject(call, log.hasher or log.hasher_now())
         try:
             position = log.append("outcome", records.outcome(call, subject, failure))

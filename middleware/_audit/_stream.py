@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC, Hmac
+from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC
 from storescope.middleware._audit._keys import StreamKeys, fingerprint, sync_folder
 from storescope.middleware._audit._record import FORMAT, Clock, own_record
 from storescope.middleware._audit._tails import heads_of
+from storescope.middleware._hmac import Hmac
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

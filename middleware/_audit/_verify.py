@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._chain import NO_MAC, Hmac
+from storescope.middleware._audit._chain import NO_MAC
 from storescope.middleware._audit._keys import StreamKeys, fingerprint, load_secret
 from storescope.middleware._audit._record import FIELDS, FORMAT, MAC_TAIL_BYTES
+from storescope.middleware._hmac import Hmac
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from storescope.middleware._region._reader import one_line
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One thing that a decision rests on.
 
     Attributes:
         value: What is known; None if nobody said.
         source: Who said so: `call`, `guard`, `backend` or `policy`.
-        confidence: How well it is known: `declared`, `probed` or `attested`.
+        confidence: How well it is known: `declared`, `probed` or `attested`; `conflict` if the sources differ.
     """
 
     value: str | None
@@ -28,12 +28,13 @@ class Decision:
 
     Attributes:
         allowed: Whether the call may go on.
-        effect: `allow`, `deny`, `would_deny` (let through because the policy only monitors) or `exception`
-            (let through by an exception of the policy).
+        effect: `allow`, `deny`, `would_deny` (let through because the policy only monitors), `exception`
+            (let through by an exception of the policy) or `filtered` (rows were left out of a list).
         code: The stable word for the reason, `caller_region_forbidden`.
         rule: The rule that decided; None if no rule was found.
         policy: The policy's digest.
-        facts: Name -> `Fact`: tenant, caller_region, call_region, backend_region and, where it applies, exception.
+        facts: Name -> `Fact`: tenant, caller_region, call_region, backend_region, labels (`required` or `off`)
+            and, where it applies, exception.
         would_allow_if: What would have to be different, in words; empty for a plain `allow`.
         expires: When the decision ends by itself, in seconds since 1970; None if it does not.
     """
@@ -82,6 +83,7 @@ _VERDICTS = {
     "deny": "denied",
     "would_deny": "let through, would be denied",
     "exception": "let through by exception {exception!r}, else denied",
+    "filtered": "let through without some rows, which are denied",
 }
 REASONS = {
     "allowed": "every fact is known and allowed",
@@ -89,9 +91,16 @@ REASONS = {
     "tenant_unlisted": "the policy lists no rule for this tenant",
     "backend_region_unknown": "nobody said where the backend keeps its data",
     "backend_region_forbidden": "data may not rest in the backend's region {backend_region}",
+    "backend_region_conflict": "what is said of the backend's region does not agree",
     "backend_confidence_low": "the backend's region {backend_region} is only {confidence}",
     "caller_region_unknown": "nobody said where the call comes from",
     "caller_region_forbidden": "data may not be touched from the guard's region {caller_region}",
     "call_region_forbidden": "data may not be touched from the call's region {call_region}",
+    "label_missing": "the record has no residency label",
+    "label_malformed": "the record's residency label cannot be read",
+    "label_tenant_mismatch": "the record's residency label names another tenant",
+    "label_region_mismatch": "the record's residency label names another region than the backend's",
+    "label_session_mismatch": "the record's residency label names another session",
+    "label_forged": "the MAC of the record's residency label is wrong",
 }
 """Every code that a decision can have, and its reason in words."""

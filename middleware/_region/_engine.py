@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
 from storescope.middleware._region._decision import Decision, Fact
 from storescope.middleware._region._policy import CONFIDENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from storescope.call import BackendInfo, Call
+    from storescope.call import BackendInfo
     from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
 
-# Decisions are remembered per set of facts; past this many they are forgotten together and made anew.
-_MOST_REMEMBERED = 65_536
+CONFLICT = "conflict"
+"""The confidence of a backend's region when those who speak of it do not agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """The facts that one decision is made from.
 
     Attributes:
@@ -29,6 +26,7 @@ class Question:
         caller_region: Where the guard runs; None if it was not told.
         call_region: Where the call says that it comes from.
         backend: The backend that would be contacted.
+        labels: `required` if records are checked by their labels, else `off`.
     """
 
     operation: str
@@ -36,6 +34,7 @@ class Question:
     caller_region: str | None
     call_region: str | None
     backend: BackendInfo
+    labels: str = "off"
 
 
 def decide(policy: ResidencyPolicy, question: Question, now: float) -> Decision:
@@ -53,61 +52,62 @@ def decide(policy: ResidencyPolicy, question: Question, now: float) -> Decision:
     )
     if plain.allowed:
         return plain
-    for exception in policy.exceptions:
-        if rule is not None and _applies(exception, rule, question, now):
+    for exception in rule.exceptions if rule else ():
+        if question.operation in exception.operations and now < exception.expires:
             code, _ = _judge(policy, question, rule, exception)
             if code == "allowed":
                 facts = {**plain.facts, "exception": Fact(exception.id, "policy")}
                 return replace(plain, allowed=True, effect="exception", facts=facts, expires=exception.expires)
-    if policy.mode == "monitor":
-        return replace(plain, allowed=True, effect="would_deny")
-    return plain
+    return _unless_monitored(rule or policy, plain, now)
 
 
-class Memory:
-    """Remembers the decisions about one backend, so that a call whose facts were seen costs a look-up."""
+def may_rest(policy: ResidencyPolicy, tenant: str | None, backend: BackendInfo, now: float) -> str:
+    """Return `allowed` if a tenant's records may rest on a backend at the time `now`, else the code of why not."""
+    rule = _rule_for(policy, tenant)
+    if rule is None:
+        return "tenant_unlisted" if tenant else "tenant_missing"
+    store = rule.store.union(*(exception.store for exception in rule.exceptions if now < exception.expires))
+    code, _ = _judge_backend(policy, backend, store) or ("allowed", "")
+    return code
 
-    def __init__(self, policy: ResidencyPolicy, backend: BackendInfo, caller_region: str | None) -> None:
-        self._policy = policy
-        self._backend = backend
-        self._caller_region = caller_region
-        self._seen: dict[tuple[str, str | None, str | None], Decision] = {}
-        self._latest = 0.0
 
-    def opener(self, operation: str) -> Callable[[Call], None]:
-        """Return what decides about calls of one operation when they are opened."""
-        # Only exceptions tell one operation from another, and only they end with time.
-        name = operation if self._policy.exceptions else ""
-        seen = self._seen
+def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
+    """Return what becomes of a decision, at the time `now`, when a record's label is found at fault."""
+    rule = policy.rules.get(decision.rule or "")
+    denied = replace(
+        decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None
+    )
+    return _unless_monitored(rule or policy, denied, now)
 
-        def open_call(call: Call) -> None:
-            context = call.context
-            tenant, call_region = context.tenant, context.region
-            decision = seen.get((name, tenant, call_region))
-            if decision is None or (decision.expires is not None and self._now() >= decision.expires):
-                question = Question(operation, tenant, self._caller_region, call_region, self._backend)
-                decision = decide(self._policy, question, self._now())
-                if len(seen) >= _MOST_REMEMBERED:
-                    seen.clear()
-                seen[name, tenant, call_region] = decision
-            call.decision = decision
 
-        return open_call
+def filtered(decision: Decision, code: str) -> Decision:
+    """Return the decision of a list from which rows were left out, for the reason of the last of them."""
+    return replace(decision, effect="filtered", code=code, would_allow_if=_WOULD_ALLOW[code])
 
-    def _now(self) -> float:
-        """Return the latest time that was seen: a clock that jumps back revives no exception that has ended."""
-        self._latest = max(self._latest, time.time())
-        return self._latest
+
+_OF_ANOTHER = "for the tenant and session that its label names"
+_WOULD_ALLOW = {
+    "label_missing": "once `storescope residency scan --adopt` has labelled it",
+    "label_malformed": "if the record were written through the guard",
+    "label_tenant_mismatch": _OF_ANOTHER,
+    "label_region_mismatch": "on a backend of the region that its label names",
+    "label_session_mismatch": _OF_ANOTHER,
+    "label_forged": "if the record were written through a guard that has the key",
+}
+
+
+def _unless_monitored(by: Rule | ResidencyPolicy, denied: Decision, now: float) -> Decision:
+    """Let what is denied through if its rule, or the policy where no rule was found, is only monitored now."""
+    until = by.monitor_until
+    if until is None or now >= until:
+        return denied
+    return replace(denied, allowed=True, effect="would_deny", expires=None if until == inf else until)
 
 
 def _rule_for(policy: ResidencyPolicy, tenant: str | None) -> Rule | None:
     if not tenant:
         return None
     return policy.tenants.get(tenant) or policy.tenants.get("*")
-
-
-def _applies(exception: PolicyException, rule: Rule, question: Question, now: float) -> bool:
-    return exception.rule == rule.name and question.operation in exception.operations and now < exception.expires
 
 
 def _judge(
@@ -128,6 +128,8 @@ def _judge(
 
 
 def _judge_backend(policy: ResidencyPolicy, backend: BackendInfo, store: frozenset[str]) -> tuple[str, str] | None:
+    if backend.region_confidence == CONFLICT:
+        return "backend_region_conflict", "if all who speak of the backend's region said the same"
     if backend.region is None:
         return "backend_region_unknown", f"with a backend that says it is in {_listed(store)}"
     if backend.region not in store:
@@ -156,6 +158,7 @@ def _facts(question: Question) -> dict[str, Fact]:
         "caller_region": Fact(question.caller_region, "guard"),
         "call_region": Fact(question.call_region, "call"),
         "backend_region": Fact(backend.region, "backend", backend.region_confidence),
+        "labels": Fact(question.labels, "guard"),
     }
 
 

@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from storescope.call import UNKNOWN_BACKEND
-from storescope.errors import PolicyError, ResidencyError
-from storescope.middleware._region._decision import Decision
-from storescope.middleware._region._engine import Memory
+from storescope.errors import InvalidRecordError, PolicyError, WrapError
+from storescope.middleware._region._enforcer import Enforcer
+from storescope.middleware._region._engine import CONFLICT
+from storescope.middleware._region._file import PolicyFile
+from storescope.middleware._region._labelled import LabelledMap
+from storescope.middleware._region._labels import FIELD, SHORTEST_KEY, Labels
+from storescope.middleware._region._memory import Memory
+from storescope.middleware._region._policy import ResidencyPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
-    from storescope.middleware._region._policy import ResidencyPolicy, Rule
+    from storescope.middleware._region._memory import PolicySource
+    from storescope.middleware._region._policy import Rule
 
+Attest: TypeAlias = "Callable[[BackendInfo], str | None]"
 _OBSERVERS = frozenset({"tracing", "metrics", "audit"})
+
+
+@dataclass(frozen=True, slots=True)
+class GuardOptions:
+    """What `region_guard` was told beside the policy; it has the meanings."""
+
+    caller_region: str | None = None
+    labels: Literal["auto", "required", "off"] = "auto"
+    label_keys: Sequence[bytes] = ()
+    mixed_lists: Literal["raise", "filter"] = "raise"
+    attest: Attest | None = None
 
 
 class RegionGuard:
     """The layer that `region_guard` makes.
 
     Attributes:
-        policy: The policy that it decides by.
+        source: Where the policy in force is found.
     """
 
     layer = "region_guard"
     inside = _OBSERVERS  # outside of them, its denials would be hidden
 
-    def __init__(self, policy: ResidencyPolicy, caller_region: str | None) -> None:
-        self.policy = policy
-        self._caller_region = caller_region
-        self._memories: dict[BackendInfo, Memory] = {}
+    def __init__(self, source: PolicySource, options: GuardOptions) -> None:
+        self.source = source
+        self._options = options
+        self._labels = Labels(options.label_keys)
+        self._enforcers: dict[BackendInfo, tuple[Memory, Enforcer]] = {}
+        self._stacks: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
+        if isinstance(source, PolicyFile):
+            source.subscribe(self.check)
+
+    @property
+    def policy(self) -> ResidencyPolicy:
+        """The policy in force."""
+        return self.source.current
 
     def on_wrap(self, info: BackendInfo, layers: tuple[Middleware, ...]) -> None:
         """Refuse a stack that the guard cannot answer for."""
@@ -41,60 +69,145 @@ class RegionGuard:
                 "region_guard: nothing is known of the backend; pass wrap(..., backend=BackendInfo(system=..., "
                 "region=...))"
             )
-        for rule in self.policy.rules.values():
-            if rule.telemetry is not None and info.region in self._may_store(rule):
-                _check_telemetry(rule, rule.telemetry, layers)
+        _check_telemetry(self.policy, self._of(info)[0].backend, layers)
+        if (info, layers) not in self._stacks:
+            self._stacks.append((info, layers))
 
-    def _may_store(self, rule: Rule) -> frozenset[str]:
-        """Return where the rule's data may ever rest, by exceptions from it too."""
-        return rule.store.union(*(each.store for each in self.policy.exceptions if each.rule == rule.name))
+    def check(self, policy: ResidencyPolicy) -> None:
+        """Refuse a policy that would forbid what the stacks around this guard do already.
+
+        Raises:
+            PolicyError: If their telemetry goes where a rule of it forbids.
+        """
+        for info, layers in self._stacks:
+            _check_telemetry(policy, self._of(info)[0].backend, layers)
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
-        memory = self._memories.get(backend)
-        if memory is None:
-            memory = self._memories[backend] = Memory(self.policy, backend, self._caller_region)
-        return memory.opener(operation.name)
+        decide = self._of(backend)[0].opener(operation.name)
+        name = {"set": "value", "update": "updates"}.get(operation.verb)
+        if name is None:
+            return decide
+
+        def open_call(call: Call) -> None:
+            decide(call)
+            if FIELD in call.params[name]:
+                raise InvalidRecordError(f"{operation.name}: the field {FIELD!r} is reserved")
+
+        return open_call
+
+    def bind(self, steps: Mapping[str, Step], backend: BackendInfo) -> Middleware:
+        """Return what makes the guard's steps around one map."""
+        enforcer = self._of(backend)[1]
+        if not self._labels_records(backend):
+            return enforcer
+        return LabelledMap(enforcer, self._labels, steps, filter_lists=self._options.mixed_lists == "filter")
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
-        """Return a step that lets no denied call reach the next one."""
-        del backend
+        """Return a step that enforces decisions and looks at no record."""
+        return self._of(backend)[1](next_step, operation, backend)
 
-        def step(call: Call) -> Awaitable[Any]:
-            decision = call.decision
-            if decision is None or not decision.allowed:  # a refused call too: a layer inside might answer it
-                raise call.refusal or _denial(operation, decision)
-            return next_step(call)
+    def _labels_records(self, backend: BackendInfo) -> bool:
+        if self._options.labels == "auto":
+            return backend.keeps_labels
+        return self._options.labels == "required"
 
-        return step
+    def _of(self, backend: BackendInfo) -> tuple[Memory, Enforcer]:
+        """Return what decides and enforces for a backend; made once, since decisions are compared by identity."""
+        known = self._enforcers.get(backend)
+        if known is None:
+            labels = "required" if self._labels_records(backend) else "off"
+            seen = _attested(backend, self._options.attest)
+            memory = Memory(self.source, seen, self._options.caller_region, labels)
+            known = self._enforcers[backend] = memory, Enforcer(memory)
+        return known
 
 
-def region_guard(policy: ResidencyPolicy, *, caller_region: str | None = None) -> RegionGuard:
+@dataclass(frozen=True, slots=True)
+class FixedPolicy:
+    """A policy that stays as it is."""
+
+    current: ResidencyPolicy
+
+
+def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
+    policy: ResidencyPolicy | PolicySource,
+    *,
+    caller_region: str | None = None,
+    labels: Literal["auto", "required", "off"] = "auto",
+    label_keys: Sequence[bytes] = (),
+    mixed_lists: Literal["raise", "filter"] = "raise",
+    attest: Attest | None = None,
+) -> RegionGuard:
     """Let through only the calls that a residency policy allows.
 
     A denial raises `ResidencyError` before the backend is contacted. What is unknown is denied: a call without a
     tenant, a tenant without a rule, a backend without a region, a caller of whom neither the guard nor the call's
     context says where it is.
 
+    With labels, each record carries whose it is and where it belongs in the reserved field `$residency`. It is
+    added on every write and taken off on every read; a record without the right one is denied.
+
     Args:
-        policy: What is allowed, from `ResidencyPolicy.load`.
+        policy: What is allowed, from `ResidencyPolicy.load`; or a `PolicyFile`, which follows its file.
         caller_region: Where this process runs, `aws:eu-west-1`. If the call's context names a region too, both
             must be allowed.
+        labels: `required`, `off`, or `auto`: required where records come back whole (`BackendInfo.keeps_labels`,
+            which shipped backends have), else off, since a user's columns might not keep the field.
+        label_keys: Keys, of 16 bytes or more, for a MAC in each label, so that nobody who can write to the store
+            but has no key can make or move a label. The first one signs, all of them verify.
+        mixed_lists: What happens to a list of which a row has a wrong label: `raise`, or `filter` the row out; the
+            decision is then `filtered`, which metrics, span and audit log show.
+        attest: Asked once for each backend where its data rests: a function of the `BackendInfo` that returns a
+            region, or None if it does not know. Its answer is `attested`; one that differs from what the backend
+            itself says is a conflict, which is denied.
 
     Returns:
         A middleware; `wrap` refuses it outside of tracing, metrics and audit, and in front of a map whose backend
         it was not told.
+
+    Raises:
+        WrapError: If an option is not one of its words, or a key is too short.
     """
-    return RegionGuard(policy, caller_region)
+    if labels not in {"auto", "required", "off"}:
+        raise WrapError(f"region_guard: labels must be auto, required or off, not {labels!r}")
+    if mixed_lists not in {"raise", "filter"}:
+        raise WrapError(f"region_guard: mixed_lists must be raise or filter, not {mixed_lists!r}")
+    if any(not isinstance(key, bytes) or len(key) < SHORTEST_KEY for key in label_keys):
+        raise WrapError(f"region_guard: label_keys must be bytes, each {SHORTEST_KEY} or longer")
+    source: PolicySource = FixedPolicy(policy) if isinstance(policy, ResidencyPolicy) else policy
+    return RegionGuard(source, GuardOptions(caller_region, labels, tuple(label_keys), mixed_lists, attest))
 
 
-def _denial(operation: Operation, decision: Any) -> ResidencyError:
-    if isinstance(decision, Decision):
-        return ResidencyError(f"{operation.name}: {decision.explain()}", decision)
-    raise PolicyError(f"{operation.name}: no residency decision was made, so the call is denied")
+def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:
+    """Return the backend as it is known once the user's own function was asked."""
+    if attest is None or backend is UNKNOWN_BACKEND:
+        return backend
+    try:
+        region = attest(backend)
+    except Exception as error:
+        raise PolicyError(
+            f"region_guard: attest raised {type(error).__name__} for backend {backend.label!r}"
+        ) from error
+    if region is None or backend.region_confidence == CONFLICT:
+        return backend
+    if backend.region not in {None, region}:
+        return replace(backend, region_confidence=CONFLICT)
+    return replace(backend, region=region, region_confidence="attested")
 
 
-def _check_telemetry(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
+def _check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Middleware, ...]) -> None:
+    for rule in policy.rules.values():
+        if rule.telemetry is not None and backend.region in _may_store(policy, rule):
+            _check_layers(rule, rule.telemetry, layers)
+
+
+def _may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
+    """Return where the rule's data may ever rest, by exceptions from it too."""
+    return rule.store.union(*(each.store for each in policy.exceptions if each.rule == rule.name))
+
+
+def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
     for layer in layers:
         name = getattr(layer, "layer", None)
         region = getattr(layer, "region", None)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import tomllib
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from storescope.contract import OPERATIONS
-from storescope.errors import PolicyError
-from storescope.middleware._region._reader import Table, one_line
+from storescope.middleware._region._digest import digest_of
+from storescope.middleware._region._reader import Table
+from storescope.middleware._region._toml import parse, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from pathlib import Path
 
 SCHEMA = "residency/1"
 CONFIDENCES = ("declared", "probed", "attested")
@@ -32,6 +30,9 @@ class Rule:
         access: The regions from which it may be touched.
         home: Where new sessions are placed.
         telemetry: The regions where traces, metrics and audit logs may go; None if the rule does not say.
+        monitor_until: Until when, in seconds since 1970, what it would deny is let through; None if it denies,
+            infinity if it is monitored without an end.
+        exceptions: The exceptions from it, the one that ends last first.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Rule:
     access: frozenset[str]
     home: str
     telemetry: frozenset[str] | None
+    monitor_until: float | None
+    exceptions: tuple[PolicyException, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,19 @@ class ResidencyPolicy:
 
     Attributes:
         version: The author's own version.
-        digest: SHA-256 of its content, hex; it does not depend on the order of keys or on comments.
+        digest: SHA-256 of what it means, hex; no order, comment or other way of writing the same changes it.
         mode: `enforce`, or `monitor` (count what would be denied and let it through).
+        monitor_until: As of a rule, for calls that find no rule, and for rules that do not say otherwise.
         min_confidence: How well the backend's region must be known.
         tenants: Tenant -> rule; `"*"` stands for the rest.
-        exceptions: What is allowed for a time.
+        rules: Name -> rule.
+        exceptions: What is allowed for a time, the one that ends last first.
     """
 
     version: str
     digest: str
     mode: str
+    monitor_until: float | None
     min_confidence: str
     tenants: Mapping[str, Rule]
     rules: Mapping[str, Rule]
@@ -100,15 +106,7 @@ class ResidencyPolicy:
         Raises:
             PolicyError: If it cannot be read or is wrong; one line that names file, key and what is allowed.
         """
-        try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PolicyError(one_line(f"{path}: cannot be read: {error.strerror}")) from None
-        except UnicodeDecodeError:
-            raise PolicyError(one_line(f"{path}: must be UTF-8")) from None
-        except (ValueError, RecursionError) as error:  # endless numbers and nesting are not TOMLDecodeErrors
-            raise PolicyError(one_line(f"{path}: is not TOML: {error}")) from None
-        return cls.from_dict(data, source=str(path))
+        return cls.from_dict(parse(read(path), str(path)), source=str(path))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, source: str = "policy") -> ResidencyPolicy:
@@ -125,47 +123,63 @@ class ResidencyPolicy:
             PolicyError: If a key is unknown, missing or wrong.
         """
         top = Table(source, "", data)
-        top.only("schema", "version", "mode", "min_confidence", "regions", "tenants", "rules", "exceptions")
-        top.choice("schema", (SCHEMA,))
-        groups = _groups(top.table("regions"))
-        rules = {name: _rule(name, table, groups) for name, table in top.table("rules").tables()}
-        return cls(
-            version=top.text("version"),
-            digest=_digest(data),
-            mode=top.choice("mode", MODES),
-            min_confidence=top.choice("min_confidence", CONFIDENCES),
-            tenants=_tenants(top.table("tenants"), rules),
-            rules=rules,
-            exceptions=_exceptions(top, groups, rules),
+        top.only(
+            *("schema", "version", "mode", "monitor_until", "min_confidence"),
+            *("regions", "tenants", "rules", "exceptions"),
         )
-
-
-def _digest(data: dict[str, Any]) -> str:
-    def canonical(value: datetime) -> str:
-        return value.isoformat()
-
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=canonical)
-    return hashlib.sha256(text.encode()).hexdigest()
+        top.choice("schema", (SCHEMA,))
+        mode = top.choice("mode", MODES)
+        monitor_until = _monitor_until(top, mode, None)
+        groups = _groups(top.table("regions"))
+        rules = {name: _rule(name, table, groups, monitor_until) for name, table in top.table("rules").tables()}
+        tenants = _tenants(top.table("tenants"), rules)
+        exceptions = _exceptions(top, groups, rules)
+        rules = {name: replace(rule, exceptions=_of(rule, exceptions)) for name, rule in rules.items()}
+        policy = cls(
+            version=top.text("version"),
+            digest="",
+            mode=mode,
+            monitor_until=monitor_until,
+            min_confidence=top.choice("min_confidence", CONFIDENCES),
+            tenants={tenant: rules[name] for tenant, name in tenants.items()},
+            rules=rules,
+            exceptions=exceptions,
+        )
+        return replace(policy, digest=digest_of(policy))
 
 
 def _groups(table: Table) -> dict[str, frozenset[str]]:
     return {name: frozenset(table.texts(name)) for name in table.names()}
 
 
-def _tenants(table: Table, rules: dict[str, Rule]) -> dict[str, Rule]:
-    return {name: rules[table.choice(name, tuple(rules))] for name in table.names()}
+def _tenants(table: Table, rules: dict[str, Rule]) -> dict[str, str]:
+    return {name: table.choice(name, tuple(rules)) for name in table.names()}
 
 
-def _rule(name: str, table: Table, groups: dict[str, frozenset[str]]) -> Rule:
-    table.only("store", "access", "home", "telemetry")
+def _rule(name: str, table: Table, groups: dict[str, frozenset[str]], default: float | None) -> Rule:
+    table.only("store", "access", "home", "telemetry", "mode", "monitor_until")
     store = _regions(table, "store", groups)
+    mode = table.choice("mode", MODES) if table.has("mode") else "enforce" if default is None else "monitor"
     return Rule(
         name=name,
         store=store,
         access=_regions(table, "access", groups),
         home=table.choice("home", tuple(sorted(store))),
         telemetry=_regions(table, "telemetry", groups) if table.has("telemetry") else None,
+        monitor_until=_monitor_until(table, mode, default),
+        exceptions=(),
     )
+
+
+def _monitor_until(table: Table, mode: str, default: float | None) -> float | None:
+    """Return when monitoring ends: as the table says, else with the whole policy's, else never."""
+    if mode == "monitor":
+        if table.has("monitor_until"):
+            return table.instant("monitor_until")
+        return inf if default is None else default
+    if table.has("monitor_until"):
+        table.fail("monitor_until", 'goes only with mode = "monitor"')
+    return None
 
 
 def _regions(table: Table, key: str, groups: dict[str, frozenset[str]]) -> frozenset[str]:
@@ -183,15 +197,20 @@ def _exceptions(
         if exception.id in made:
             table.fail("id", f"{exception.id!r} is given twice; each exception needs an id of its own")
         made[exception.id] = exception
-    return tuple(made.values())
+    # Where two would do, the file's order must not decide which one is named.
+    return tuple(sorted(made.values(), key=lambda each: (-each.expires, each.id)))
+
+
+def _of(rule: Rule, exceptions: tuple[PolicyException, ...]) -> tuple[PolicyException, ...]:
+    return tuple(each for each in exceptions if each.rule == rule.name)
 
 
 def _exception(table: Table, groups: dict[str, frozenset[str]], rules: dict[str, Rule]) -> PolicyException:
     table.only("id", "rule", "operations", "store", "access", "reason", "approved_by", "expires")
     if not (table.has("store") or table.has("access")):
         table.fail("store", "give store or access: the groups that the exception adds")
-    approved_by = tuple(table.texts("approved_by"))
-    people = {name.strip().casefold() for name in approved_by}
+    approved_by = tuple(sorted(table.texts("approved_by")))
+    people = {name.strip().casefold() for name in approved_by} - {""}
     if not len(approved_by) == len(people) == 2:  # noqa: PLR2004 (the four-eyes principle)
         table.fail("approved_by", "must name two different people")
     return PolicyException(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from storescope.errors import PolicyError
+from storescope.middleware._region._instants import EXAMPLE, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,8 @@ class Table:
 
     def fail(self, key: str, allowed: str) -> NoReturn:
         """Raise the one line that says what is wrong."""
-        raise PolicyError(one_line(f"{self._source}: {self._name(key)}: {allowed}"))
+        name = one_line(self._name(key))
+        raise PolicyError(one_line(f"{self._source}: {name}: {allowed}"), key=name)
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
@@ -77,15 +78,10 @@ class Table:
 
     def instant(self, key: str) -> float:
         """Return a point in time, given with its offset from UTC, in seconds since 1970."""
-        value = self._get(key)
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                value = None
-        if not isinstance(value, datetime) or value.tzinfo is None:
-            self.fail(key, "must be a date and time with an offset, 2027-01-31T00:00:00Z")
-        return value.timestamp()
+        seconds = seconds_of(self._get(key))
+        if seconds is None:
+            self.fail(key, f"must be a date and time with an offset, {EXAMPLE}")
+        return seconds
 
     def table(self, key: str) -> Table:
         """Return a table that must be there."""

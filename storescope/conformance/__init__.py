@@ -7,38 +7,32 @@ results = await run(Subject(handlers, reopen=Reopen("my_module:open_handlers")))
 ```
 
 Core cases hold for any map. The promises are what the shipped backends add; a map of your own may lack some.
+`storescope conformance my_module:open_handlers` does the same from the command line, `ConformanceTests` under
+pytest; `dry_run` only reads what is there.
 """
 
-from storescope.conformance import (
-    _cancelled,
-    _concurrency,
-    _ids,
-    _lists,
-    _moves,
-    _processes,
-    _records,
-    _refusals,
-    _updates,
-    _values,
-)
 from storescope.conformance._case import Case, Reopen, Result, Subject
+from storescope.conformance._cases import CASES
+from storescope.conformance._dry_run import dry_run
+from storescope.conformance._findings import DryRun, Finding
+from storescope.conformance._pytest import ConformanceTests
 from storescope.conformance._run import run_all, run_case
+from storescope.conformance._target import TargetError
 
-__all__ = ["CASES", "Case", "Reopen", "Result", "Subject", "run", "run_case"]
-
-CASES: tuple[Case, ...] = (
-    *_records.theme.cases,
-    *_updates.theme.cases,
-    *_lists.theme.cases,
-    *_moves.theme.cases,
-    *_refusals.theme.cases,
-    *_concurrency.theme.cases,
-    *_cancelled.theme.cases,
-    *_values.theme.cases,
-    *_ids.theme.cases,
-    *_processes.theme.cases,
-)
-"""Every case, the core ones and the promises, by theme."""
+__all__ = [
+    "CASES",
+    "Case",
+    "ConformanceTests",
+    "DryRun",
+    "Finding",
+    "Reopen",
+    "Result",
+    "Subject",
+    "TargetError",
+    "dry_run",
+    "run",
+    "run_case",
+]
 
 
 async def run(subject: Subject, cases: tuple[Case, ...] = CASES, *, at_once: int = 4) -> list[Result]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("cancelled calls")
 
 # Turns of the event loop, then seconds: a handler on dicts ends within a few turns, one on a network does not.
 # More rounds than a connection pool is commonly large, so that a lost connection each time is noticed.

@@ -29,6 +29,7 @@ class Case:
         name: `session/missing_is_none`.
         kind: `core` holds for any map; a `promise` is what the shipped backends add.
         entity: Whose operations it tries.
+        theme: What it is about: the cases of one theme stand together.
         needs: The operations without which it cannot run.
         protects: What an agent could not rely on if the case failed, in one sentence.
         function: The case itself.
@@ -38,6 +39,7 @@ class Case:
     name: str
     kind: Kind
     entity: str
+    theme: str
     needs: tuple[str, ...]
     protects: str
     function: CaseFunction
@@ -49,9 +51,9 @@ class Reopen:
     """How another process gets at the same store.
 
     Attributes:
-        target: `module:function`, or `path/to/file.py:function`. The function returns a handler map, an
-            awaitable of one, or an async context manager that yields one.
-        args: Its arguments; they travel as JSON.
+        target: `module:name`, or `path/to/file.py:name`. It names a handler map, an awaitable of one, an async
+            context manager that yields one, or a function that returns any of these.
+        args: The function's arguments; they travel as JSON.
     """
 
     target: str
@@ -89,7 +91,8 @@ class Result:
 class Theme:
     """The cases of one module, in the order in which they are written."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.cases: list[Case] = []
 
     def case(
@@ -102,7 +105,7 @@ class Theme:
             name = getattr(function, "__name__", "")
             for entity in entities:
                 needs = tuple(f"{entity}.{verb}" for verb in verbs)
-                case = Case(f"{entity}/{name}", kind, entity, needs, protects, function, needs_reopen)
+                case = Case(f"{entity}/{name}", kind, entity, self.name, needs, protects, function, needs_reopen)
                 self.cases.append(case)
             return function
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("many tasks at once")
 
 FIFTY = 50
 _ROUNDS = 10

@@ -12,7 +12,7 @@ from storescope.errors import InvalidRecordError
 if TYPE_CHECKING:
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("ids")
 
 _MOST_BYTES = 256
 _ODD = (

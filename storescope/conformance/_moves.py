@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("moves to another session")
 _MOVED_BY_UPDATE = tuple(entity for entity in LISTED if entity in UPDATED)
 
 

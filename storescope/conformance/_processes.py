@@ -14,7 +14,7 @@ from storescope.store import Store
 if TYPE_CHECKING:
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("several processes")
 
 _PROCESSES = 5
 
@@ -24,7 +24,8 @@ async def updates_from_processes_survive(probe: Probe) -> None:
     """Of fifty concurrent updates of one record to different fields, from several processes, fifty survive."""
     id_ = fresh_id()
     before = await probe.add(id_, note="before")
-    await _run(probe, "update", [{"id": id_, "updates": updates} for updates in fifty_fields()])
+    calls = [{"id": id_, "updates": updates} for updates in fifty_fields()]
+    await _run(probe, "update", calls, witness=("get", {"id": id_}))
     what = f"{probe.entity}.get after fifty concurrent updates from {_PROCESSES} processes"
     expect_all_fields(before, await probe.get(id_), what)
 
@@ -33,18 +34,25 @@ async def updates_from_processes_survive(probe: Probe) -> None:
 async def inserts_from_processes_are_listed(probe: Probe) -> None:
     """Of fifty records that several processes insert into one session at once, each is listed, once."""
     ids = [fresh_id() for _ in range(FIFTY)]
-    await _run(probe, "set", [{"id": id_, "value": probe.record(id_)} for id_ in ids])
+    calls = [{"id": id_, "value": probe.record(id_)} for id_ in ids]
+    before = fresh_id("session-")
+    await probe.add(fresh_id(), before)
+    await _run(probe, "set", calls, witness=("listBySession", {"session_id": before}))
     await expect_same_order(probe, ids, f"fifty concurrent inserts from {_PROCESSES} processes")
 
 
-async def _run(probe: Probe, verb: str, calls: list[dict[str, Any]]) -> None:
-    """Make the calls from several processes at once."""
+async def _run(
+    probe: Probe, verb: str, calls: list[dict[str, Any]], *, witness: tuple[str, dict[str, Any]]
+) -> None:
+    """Make the calls from several processes at once, if each of them finds something by the witness's read."""
     reopen = probe.subject.reopen
     if reopen is None:
         raise NotApplicableError("it was not said how another process opens the same store (reopen)")
     context = current_context()
     stores = [Store(f"{probe.entity}.{verb}", params, context) for params in calls]
-    raised = await run_elsewhere(reopen, [stores[start::_PROCESSES] for start in range(_PROCESSES)])
+    shares = [stores[start::_PROCESSES] for start in range(_PROCESSES)]
+    read, params = witness
+    raised = await run_elsewhere(reopen, shares, Store(f"{probe.entity}.{read}", params, context))
     if raised:
         raise ExpectationError(
             f"{probe.entity}.{verb} in another process: expected every call to return, "

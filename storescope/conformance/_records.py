@@ -10,7 +10,7 @@ from storescope.conformance._probe import NotApplicableError, expect, fresh_id
 if TYPE_CHECKING:
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("get and set")
 
 
 def _own_fields() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from storescope.contract import IN_SESSION
 if TYPE_CHECKING:
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("arguments that are refused")
 
 _NO_IDS: tuple[Any, ...] = ("", None, 7, True, b"id", ["id"], {"id": "id"})
 _NO_DICTS: tuple[Any, ...] = (None, "text", 7, ["id"], (("a", 1),))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 from storescope.conformance._case import Case, Result, Subject
 from storescope.conformance._probe import ExpectationError, NotApplicableError, Probe, named
+
+NO_HANDLER = "the map has no handler for "
 
 
 async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Result:
@@ -40,9 +43,10 @@ async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Resu
 async def run_all(subject: Subject, cases: tuple[Case, ...], *, at_once: int) -> list[Result]:
     """Run cases, some at once, and return their results in order."""
     places = asyncio.Semaphore(at_once)
+    processes = asyncio.Lock()  # each process has a pool of connections, and a server has only so many
 
     async def run_one(case: Case) -> Result:
-        async with places:
+        async with processes if case.needs_reopen else nullcontext(), places:
             return await run_case(case, subject)
 
     return await asyncio.gather(*map(run_one, cases))
@@ -52,7 +56,7 @@ def _obstacle(case: Case, subject: Subject) -> str:
     """Return why the case cannot be tried; empty if it can."""
     missing = [name for name in case.needs if name not in subject.handlers]
     if missing:
-        return f"the map has no handler for {', '.join(missing)}"
+        return NO_HANDLER + ", ".join(missing)
     if case.needs_reopen and subject.reopen is None:
         return "it was not said how another process opens the same store (reopen)"
     return ""

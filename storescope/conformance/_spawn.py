@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from storescope.conformance._probe import ExpectationError, together
+from storescope.conformance._probe import ExpectationError, NotApplicableError, together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,21 +20,28 @@ if TYPE_CHECKING:
     from storescope.store import Store
 
 READY = b"ready\n"
+BLIND = b"blind\n"
 GO = b"go\n"
 
 
-async def run_elsewhere(reopen: Reopen, shares: list[list[Store]]) -> list[str]:
+async def run_elsewhere(reopen: Reopen, shares: list[list[Store]], witness: Store) -> list[str]:
     """Make calls from other processes, one for each share, all at once.
 
     Args:
         reopen: How they open the store.
         shares: The calls of each process, which it makes concurrently.
+        witness: A read of what this process has written. Each process makes it first: plain dicts, for example,
+            are there in every process, and shared by none.
 
     Returns:
         What calls raised, in words.
+
+    Raises:
+        ExpectationError: If a process cannot open the store or make the calls.
+        NotApplicableError: If the read finds nothing in another process.
     """
     async with AsyncExitStack() as stack:
-        workers = [await stack.enter_async_context(_worker(reopen, share)) for share in shares]
+        workers = [await stack.enter_async_context(_worker(reopen, share, witness)) for share in shares]
         for worker in workers:  # all have the store open before any begins: else the first were done by then
             await _until_ready(worker)
         reports = await together(*map(_report, workers))
@@ -42,7 +49,7 @@ async def run_elsewhere(reopen: Reopen, shares: list[list[Store]]) -> list[str]:
 
 
 @asynccontextmanager
-async def _worker(reopen: Reopen, share: list[Store]) -> AsyncGenerator[Process]:
+async def _worker(reopen: Reopen, share: list[Store], witness: Store) -> AsyncGenerator[Process]:
     command = ("-m", "storescope.conformance._worker")
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
@@ -50,6 +57,7 @@ async def _worker(reopen: Reopen, share: list[Store]) -> AsyncGenerator[Process]
             "target": reopen.target,
             "args": reopen.args,
             "path": sys.path,
+            "witness": witness.to_json(),
             "calls": [store.to_json() for store in share],
         }
         _stdin(process).write(json.dumps(job).encode() + b"\n")
@@ -69,9 +77,12 @@ def _stdin(process: Process) -> asyncio.StreamWriter:
 
 
 async def _until_ready(worker: Process) -> None:
-    if worker.stdout is None or await worker.stdout.readline() != READY:
+    answer = await worker.stdout.readline() if worker.stdout else b""
+    if answer == BLIND:
+        raise NotApplicableError("another process does not see what this one wrote")
+    if answer != READY:
         _, errors = await worker.communicate()
-        raise ExpectationError(f"another process could not open the store: {_last_line(errors)}")
+        raise ExpectationError(f"another process could not open and read the store: {_last_line(errors)}")
 
 
 async def _report(worker: Process) -> list[str]:

@@ -13,7 +13,7 @@ from storescope.errors import RecordNotFoundError
 if TYPE_CHECKING:
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("update")
 
 
 @theme.case("core", UPDATED, "get", "set", "update")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storescope.conformance._case import CaseFunction
     from storescope.conformance._probe import Probe
 
-theme = Theme()
+theme = Theme("values")
 
 _LEVELS = 200
 _DIGITS = 4300  # as many as Python's own int() reads by default

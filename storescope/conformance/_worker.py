@@ -6,39 +6,18 @@ Run as `python -m storescope.conformance._worker` by `_spawn`, with the job as o
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import sys
-from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from storescope.conformance._probe import named
-from storescope.conformance._spawn import GO, READY
-from storescope.conformance._target import load_target
+from storescope.conformance._spawn import BLIND, GO, READY
+from storescope.conformance._target import load_target, opened
 from storescope.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from storescope.contract import Handlers
-
-
-@asynccontextmanager
-async def opened(made: Any) -> AsyncGenerator[Handlers]:
-    """Yield the handler map, whether `made` is one, an awaitable of one, or an async context manager."""
-    if hasattr(made, "__aenter__"):
-        async with made as handlers:
-            yield handlers
-    elif inspect.isawaitable(made):
-        handlers = await made
-        if hasattr(handlers, "aclose"):
-            async with aclosing(handlers):
-                yield handlers
-        else:
-            yield handlers
-    else:
-        yield made
 
 
 async def _attempt(handlers: Handlers, call: str) -> str | None:
@@ -49,9 +28,12 @@ async def _attempt(handlers: Handlers, call: str) -> str | None:
     return None
 
 
-async def work(job: dict[str, Any], commands: BinaryIO, answers: BinaryIO) -> None:
+async def work(found: Any, job: dict[str, Any], commands: BinaryIO, answers: BinaryIO) -> None:
     """Do a job: open the store, wait for the word, make the calls, report what they raised."""
-    async with opened(load_target(job["target"])(*job["args"])) as handlers:
+    async with opened(found, *job["args"]) as handlers:
+        if not await Store.from_json(job["witness"]).on(handlers):
+            answers.write(BLIND)
+            return
         answers.write(READY)
         if await asyncio.to_thread(commands.readline) != GO:
             return  # the parent has given up
@@ -66,7 +48,8 @@ def main() -> None:
     os.dup2(2, 1)
     job = json.loads(sys.stdin.buffer.readline())
     sys.path.extend(entry for entry in job["path"] if entry not in sys.path)
-    asyncio.run(work(job, sys.stdin.buffer, answers))
+    found = load_target(job["target"])  # before there is a loop: a module may run one of its own
+    asyncio.run(work(found, job, sys.stdin.buffer, answers))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
+    ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],
     ["residency"],
-    ["residency", "mark"],
+    *(["residency", name] for name in ("check", "explain", "diff", "mark", "scan")),
 )
 HEAVY = (
     "opentelemetry",

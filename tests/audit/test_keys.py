@@ -14,9 +14,10 @@ from nacl.public import PrivateKey, SealedBox
 
 from storescope import AuditError
 from storescope.middleware import AuditLog
-from storescope.middleware._audit._chain import Hmac, next_key
+from storescope.middleware._audit._chain import next_key
 from storescope.middleware._audit._keys import StreamKeys, generate, load_public, load_secret
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._hmac import Hmac
 from tests.audit.logs import make_folder
 
 if TYPE_CHECKING:

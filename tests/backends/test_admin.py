@@ -100,6 +100,21 @@ async def test_a_scan_beside_writes_misses_nothing_that_is_there_throughout(back
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
+async def test_fields_are_merged_into_any_record_and_into_none_that_is_not_there(
+    backend: Backend, entity: str
+) -> None:
+    await fill(backend, entity, ["a", "b"])
+    assert await backend.admin.merge(entity, "a", {"more": [1]})
+    assert not await backend.admin.merge(entity, "none", {"more": [1]})
+    assert await backend[f"{entity}.get"](id="a") == {"sessionId": "s", "mark": "a", "more": [1]}
+    assert await backend[f"{entity}.get"](id="none") is None
+    assert sorted(record.id for record in await scan_all(backend, entity)) == ["a", "b"]
+    if entity in {"message", "part"}:
+        listed = await backend[f"{entity}.listBySession"](session_id="s")
+        assert [record["mark"] for record in listed] == ["a", "b"]
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
 async def test_a_purged_record_is_gone_from_everywhere(backend: Backend, entity: str) -> None:
     await fill(backend, entity, ODD_IDS)
     for number, id_ in enumerate(ODD_IDS):

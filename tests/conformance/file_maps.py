@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.conformance.maps import MemoryMap
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
@@ -93,6 +95,20 @@ def printing(folder: str) -> Handlers:
     return locked(folder)
 
 
+def alone(folder: str) -> Handlers:
+    """Return a map over dicts that each process has for itself."""
+    return ALONE
+
+
+def blank(folder: str) -> Handlers:
+    """Return a map whose reads fail in any process but the one that wrote."""
+
+    def get(*, id: str) -> Any:
+        raise LookupError("no such table")
+
+    return {**locked(folder), "session.get": get}
+
+
 def unreachable(folder: str) -> Handlers:
     raise ConnectionError("the database is down")
 
@@ -117,3 +133,6 @@ def hanging(folder: str) -> Handlers:
         await asyncio.sleep(3600)
 
     return {**locked(folder), "session.update": update}
+
+
+ALONE: Handlers = MemoryMap().handlers()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storescope.conformance import CASES, Case, Reopen, Result, Subject, run_case
-from storescope.conformance._target import load_target
 from tests.conformance import file_maps
 
 if TYPE_CHECKING:
@@ -49,6 +48,18 @@ async def test_a_map_that_loses_writes_is_caught(tmp_path: Path, case: Case) -> 
     assert "fifty concurrent" in result.why
 
 
+@pytest.mark.parametrize("case", [UPDATES, INSERTS], ids=lambda case: case.name)
+@pytest.mark.parametrize("opener", ["alone", "ALONE"])
+async def test_dicts_that_each_process_has_for_itself_lose_nothing(case: Case, opener: str) -> None:
+    """Nobody shares them: to call that a lost update would blame an innocent handler."""
+    reopen = Reopen(f"{file_maps.__file__}:{opener}", ("",) if opener == "alone" else ())
+    result = await run_case(case, Subject(file_maps.ALONE, reopen))
+    assert (result.status, result.why) == (
+        "not_applicable",
+        "another process does not see what this one wrote",
+    )
+
+
 async def test_without_reopen_it_is_not_applicable(tmp_path: Path) -> None:
     result = await run_case(UPDATES, Subject(file_maps.locked(str(tmp_path))))
     assert result.status == "not_applicable"
@@ -58,8 +69,9 @@ async def test_without_reopen_it_is_not_applicable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("opener", "why"),
     [
-        ("unreachable", "could not open the store: ConnectionError: the database is down"),
-        ("no_such_function", "could not open the store: AttributeError"),
+        ("unreachable", "could not open and read the store: ConnectionError: the database is down"),
+        ("no_such_function", "could not open and read the store: AttributeError"),
+        ("blank", "could not open and read the store: LookupError: no such table"),
         ("raising", "50 of 50 raised, the first PermissionError ('read-only here')"),
         ("dying", "another process died with its calls"),
     ],
@@ -81,18 +93,3 @@ async def test_a_case_that_is_given_up_leaves_no_process(tmp_path: Path) -> None
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-
-
-@pytest.mark.parametrize("target", ["", "module", ":name", "module:"])
-def test_a_target_without_both_parts_is_refused(target: str) -> None:
-    with pytest.raises(ValueError, match="module:name"):
-        load_target(target)
-
-
-def test_a_target_may_be_a_module_and_may_have_dots() -> None:
-    assert load_target("storescope.conformance:Case.__name__") == "Case"
-
-
-def test_a_target_that_is_no_file_is_an_import_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"missing\.py"):
-        load_target(f"{tmp_path / 'missing.py'}:name")

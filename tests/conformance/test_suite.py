@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from storescope.conformance import CASES, Case, Subject, run, run_case
+from storescope.conformance import CASES, Case, Reopen, Subject, run, run_case
 from tests.conformance import broken_core, broken_lists, broken_promises, broken_updates
 from tests.conformance.maps import MemoryMap, PromisingMap
+
+if TYPE_CHECKING:
+    from storescope.conformance._probe import Probe
 
 THEMES = (broken_core, broken_updates, broken_lists, broken_promises)  # importing them collects their maps
 BROKEN = broken_core.BROKEN
@@ -85,6 +92,25 @@ async def test_a_list_alone_has_nothing_to_be_mixed_with() -> None:
         "not_applicable",
         "the map has no part.set and part.listBySession",
     )
+
+
+async def test_cases_that_start_processes_run_one_at_a_time() -> None:
+    """Each process has a pool of connections: four such cases at once are more than a server allows."""
+    running: list[bool] = []
+    beside: list[int] = []
+
+    async def look(probe: Probe) -> None:
+        running.append(True)
+        await asyncio.sleep(0.001)
+        beside.append(len(running))
+        running.pop()
+
+    subject = Subject(MemoryMap().handlers(), Reopen("nowhere:handlers"))
+    alone = Case("session/alone", "core", "session", "", (), "", look, needs_reopen=True)
+    await run(subject, (alone,) * 4, at_once=4)
+    assert beside == [1] * 4
+    await run(subject, (replace(alone, needs_reopen=False),) * 4, at_once=2)
+    assert max(beside) == 2
 
 
 def test_cases_have_names_of_their_own_and_say_what_they_protect() -> None:

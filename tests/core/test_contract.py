@@ -97,7 +97,7 @@ MADE: list[StorageError] = [
     errors.PolicyError("x"),
     errors.AuditError("x"),
     StorageTimeoutError("session.get", 2.5),
-    BackendError("x", driver_error="redis.TimeoutError", retryable=True),
+    BackendError("x", driver_error="redis.TimeoutError", retryable=True, maybe_applied=True),
     MissingExtraError("x"),
 ]
 
@@ -116,6 +116,7 @@ def test_an_error_survives_pickling_and_names_nobody(error: StorageError) -> Non
     assert str(copied) == str(error)
     assert getattr(copied, "msg", None) == getattr(error, "msg", None)
     assert copied.retryable == error.retryable
+    assert copied.maybe_applied == error.maybe_applied
     assert copied.__dict__.keys() == error.__dict__.keys()
     assert "secret" not in str(copied)
 
@@ -133,6 +134,15 @@ def test_an_error_of_an_import_is_an_import_error_too() -> None:
 
 def test_what_may_succeed_later_says_so() -> None:
     assert [type(error).__name__ for error in MADE if error.retryable] == ["StorageTimeoutError", "BackendError"]
+
+
+def test_what_may_have_written_says_so_in_its_text_too() -> None:
+    """A time-out of a call that only reads leaves nothing open."""
+    assert [type(error).__name__ for error in MADE if error.maybe_applied] == ["BackendError"]
+    for operation in OPERATIONS.values():
+        assert StorageTimeoutError(operation.name, 1).maybe_applied == operation.writes
+    assert str(BackendError("no reply", maybe_applied=True)) == "no reply; a write may have been applied"
+    assert str(BackendError("no reply", retryable=True)) == "no reply"
 
 
 class OwnError(Exception):

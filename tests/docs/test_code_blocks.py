@@ -60,13 +60,18 @@ async def test_the_blocks_of_a_page_run_in_order(
     """All but SQL: a test of Postgres runs the grants, and then works as the role that has them."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "policy.toml", tmp_path)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     namespace: dict[str, Any] = {}
+    printed = ""  # by the last command
     for block in blocks(page):
         text = block.text.replace(DOCUMENTED_REDIS, redis_url).replace(DOCUMENTED_POSTGRES, postgres_url)
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":
-            _run_commands(text)
+            printed = _run_commands(text)
+        elif block.language == "text" and printed:
+            assert_shown(text, printed)
+            printed = ""
         elif block.language == "toml":
             (tmp_path / "policy.toml").write_text(text)
             ResidencyPolicy.load(tmp_path / "policy.toml")
@@ -80,7 +85,9 @@ async def _run_python(text: str, where: str, namespace: dict[str, Any]) -> None:
         await result
 
 
-def _run_commands(text: str) -> None:
+def _run_commands(text: str) -> str:
+    """Run each line as a command; a comment may say `exits 1`. Return what the last one printed."""
+    printed = ""
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
         if not words:
@@ -89,9 +96,36 @@ def _run_commands(text: str) -> None:
         command = ["make", "-C", str(ROOT), "-n", *words[1:]] if words[0] == "make" else words
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=60
+            command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=110
         )
-        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        exits = re.search(r"# .*\bexits (\d+)", line)
+        assert done.returncode == int(exits[1] if exits else 0), f"{line}: {done.stdout}{done.stderr}"
+        printed = done.stdout
+    return printed
+
+
+def assert_shown(shown: str, printed: str) -> None:
+    """Hold a text block after commands to what they print: what stands between lines of `...`, in this order."""
+    rest = _stable(printed)
+    for part in filter(str.strip, re.split(r"^\.\.\.$", shown, flags=re.MULTILINE)):
+        _, found, rest = rest.partition(_stable(part))
+        assert found, f"{part}is not in:\n{printed}"
+
+
+def _stable(text: str) -> str:
+    """Return a text without what differs from run to run: where lines break, and how many updates got lost."""
+    return " ".join(re.sub(r"\bgot \d+", "got N", text).split())
+
+
+@pytest.mark.parametrize("shown", ["a b\n", "a\n...\ngot 3 of b\n...\n", "...\nc\n"])
+def test_a_text_block_may_leave_out_lines_and_break_others(shown: str) -> None:
+    assert_shown(shown, "a\nb\ngot 41\nof b\nc\n")
+
+
+@pytest.mark.parametrize("shown", ["b a\n", "c\n...\na\n", "a\n...\nd\n", "a\ngot 3\n"])
+def test_a_text_block_that_shows_what_is_not_printed_is_caught(shown: str) -> None:
+    with pytest.raises(AssertionError, match="is not in"):
+        assert_shown(shown, "a\nb\ngot 41\nof b\nc\n")
 
 
 def test_the_metrics_page_lists_what_the_code_defines() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+from storescope.conformance import CASES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -45,3 +48,40 @@ def test_a_policy_that_denies() -> None:
     assert lines[0] == "acme from aws:eu-west-1: stored"
     assert all("denied" in line for line in lines[1:5])
     assert lines[5] == "5 outcomes in the audit log"
+
+
+def conform(name: str, folder: Path) -> tuple[int, dict[str, str]]:
+    """Try a map of the example; return the exit code, and what was expected and came of each case that failed."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "storescope",
+            "conformance",
+            f"{EXAMPLES / 'naive_update.py'}:{name}",
+            "--json",
+        ],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    cases = json.loads(done.stdout)["cases"]
+    assert [case["name"] for case in cases if case["status"] == "not_applicable"] == []
+    assert len(cases) == len(CASES)
+    return done.returncode, {case["name"]: case["why"] for case in cases if case["status"] == "fail"}
+
+
+def test_a_naive_update_is_caught_by_tasks_and_by_processes_and_nothing_else_is_wrong(tmp_path: Path) -> None:
+    code, failed = conform("handlers", tmp_path)
+    assert code == 1
+    lost = {"concurrent_updates_survive": "fifty concurrent updates: expected all fifty fields"}
+    lost["updates_from_processes_survive"] = "fifty concurrent updates from 5 processes: expected all fifty fields"
+    for name, why in lost.items():
+        for entity in ("session", "message", "sandbox"):
+            assert why in failed.pop(f"{entity}/{name}")
+    # A set that is overtaken by an update is the same fault; whether it shows in ten rounds is luck.
+    assert {name.partition("/")[2] for name in failed} <= {"update_undoes_no_set"}
+
+
+def test_an_update_in_one_transaction_passes_all(tmp_path: Path) -> None:
+    assert conform("corrected", tmp_path) == (0, {})

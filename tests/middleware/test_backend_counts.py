@@ -97,7 +97,7 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
         await backend["setup.set"](id="s", value={"a": 1})
         assert value(registry, "connections_open", "cache", "r") == 1
         client = backend._engine._server.client  # type: ignore[attr-defined] # only Redis has it
-        get = client.get
+        get = client.hgetall
         tries: list[int] = []
 
         async def get_on_a_connection_that_fails_once(key: str) -> Any:
@@ -106,7 +106,7 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
                 raise ConnectionResetError
             return await get(key)
 
-        monkeypatch.setattr(client, "get", get_on_a_connection_that_fails_once)
+        monkeypatch.setattr(client, "hgetall", get_on_a_connection_that_fails_once)
         assert await backend["setup.get"](id="s") == {"a": 1}
         assert value(registry, "backend_retries_total", "cache", "r") == 1
     assert value(registry, "connections_open", "cache", "r") == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,59 +11,17 @@ from hypothesis import strategies as st
 
 from storescope import OPERATIONS, BackendInfo, Call, CallContext
 from storescope.middleware import ResidencyPolicy
-from storescope.middleware._region import _engine
+from storescope.middleware._region import _memory
 from storescope.middleware._region._decision import REASONS
-from storescope.middleware._region._engine import Memory, Question, decide
+from storescope.middleware._region._engine import Question, decide
+from storescope.middleware._region._guard import FixedPolicy
+from storescope.middleware._region._memory import Memory
 from tests.region import interpreter
 from tests.region.policies import EU, EU_2, US, changed, sound
+from tests.region.strategies import EXPIRES, facts_of_calls, policies, rewritten
 
-REGIONS = [EU, EU_2, US, "aws:sa-east-1"]
-EXPIRES = 1796083200.0  # 2026-12-01T00:00:00Z
-TENANTS = ["acme", "globex", "initech", "*"]
-
-groups = st.lists(st.sampled_from(["eu", "us"]), min_size=1, max_size=2)
-
-
-@st.composite
-def policies(draw: st.DrawFn) -> dict[str, Any]:
-    rules: dict[str, dict[str, Any]] = {
-        name: {"store": draw(groups), "access": draw(groups)} for name in ("one", "two")
-    }
-    regions = {"eu": draw(st.sampled_from([[EU], [EU, EU_2]])), "us": [US]}
-    for rule in rules.values():
-        rule["home"] = regions[rule["store"][0]][0]
-    exceptions: list[dict[str, Any]] = [
-        {
-            "id": f"x{number}",
-            "rule": draw(st.sampled_from(["one", "two"])),
-            "operations": draw(st.lists(st.sampled_from(["session.get", "session.set"]), min_size=1)),
-            draw(st.sampled_from(["store", "access"])): draw(groups),
-            "reason": "why",
-            "approved_by": ["a", "b"],
-            "expires": draw(st.sampled_from(["2026-12-01T00:00:00Z", "2026-11-01T00:00:00Z"])),
-        }
-        for number in range(draw(st.integers(0, 2)))
-    ]
-    return sound(
-        mode=draw(st.sampled_from(["enforce", "monitor"])),
-        min_confidence=draw(st.sampled_from(interpreter.ORDER)),
-        regions=regions,
-        rules=rules,
-        tenants=draw(st.dictionaries(st.sampled_from(TENANTS), st.sampled_from(["one", "two"]))),
-        exceptions=exceptions,
-    )
-
-
-facts_of_calls = st.fixed_dictionaries(
-    {
-        "operation": st.sampled_from(["session.get", "session.set", "part.listBySession"]),
-        "tenant": st.none() | st.sampled_from(TENANTS),
-        "caller_region": st.none() | st.sampled_from(REGIONS),
-        "call_region": st.none() | st.sampled_from(REGIONS),
-        "backend_region": st.none() | st.sampled_from(REGIONS),
-        "confidence": st.sampled_from(interpreter.ORDER),
-    }
-)
+if TYPE_CHECKING:
+    from random import Random
 
 
 def question(facts: dict[str, Any]) -> Question:
@@ -70,16 +29,29 @@ def question(facts: dict[str, Any]) -> Question:
     return Question(facts["operation"], facts["tenant"], facts["caller_region"], facts["call_region"], backend)
 
 
+instants = st.sampled_from([EXPIRES - 1, EXPIRES - 0.001, EXPIRES, EXPIRES + 1])
+
+
 @settings(max_examples=500)
-@given(policy=policies(), facts=facts_of_calls, now=st.sampled_from([EXPIRES - 1, EXPIRES, EXPIRES + 1]))
+@given(policy=policies(), facts=facts_of_calls, now=instants)
 def test_the_engine_equals_the_interpreter(policy: dict[str, Any], facts: dict[str, Any], now: float) -> None:
     decision = decide(ResidencyPolicy.from_dict(policy), question(facts), now)
-    assert decision.effect == interpreter.effect(policy, facts, now)
+    assert (decision.effect, decision.exception) == interpreter.effect(policy, facts, now)
     assert decision.allowed == (decision.effect != "deny")
     line = decision.explain()
     assert "\n" not in line
     assert decision.code in REASONS
     assert facts["tenant"] in {None, "*"} or facts["tenant"] not in line
+
+
+@settings(max_examples=300)
+@given(policy=policies(), facts=facts_of_calls, now=instants, random=st.randoms())
+def test_no_order_and_no_way_of_writing_changes_a_decision(
+    policy: dict[str, Any], facts: dict[str, Any], now: float, random: Random
+) -> None:
+    first, second = (ResidencyPolicy.from_dict(each) for each in (policy, rewritten(policy, random)))
+    one, two = (asdict(decide(each, question(facts), now)) for each in (first, second))
+    assert one == two  # the digest too
 
 
 @given(facts=facts_of_calls, missing=st.sampled_from(["tenant", "backend_region", "both callers"]))
@@ -90,7 +62,8 @@ def test_what_is_unknown_is_denied(facts: dict[str, Any], missing: str) -> None:
 
 
 def memory(policy: dict[str, Any], backend_region: str | None = EU) -> Memory:
-    return Memory(ResidencyPolicy.from_dict(policy), BackendInfo("memory", region=backend_region), None)
+    source = FixedPolicy(ResidencyPolicy.from_dict(policy))
+    return Memory(source, BackendInfo("memory", region=backend_region), None, "off")
 
 
 def ask(remembers: Memory, operation: str, tenant: str | None, region: str | None) -> Any:
@@ -100,8 +73,8 @@ def ask(remembers: Memory, operation: str, tenant: str | None, region: str | Non
 
 
 def test_an_exception_holds_to_the_second_and_is_not_remembered_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = EXPIRES - 0.001
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    now = EXPIRES - 60
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "exception"
     assert ask(remembers, "session.get", "acme", US).exception == "support"
@@ -110,9 +83,57 @@ def test_an_exception_holds_to_the_second_and_is_not_remembered_longer(monkeypat
     assert ask(remembers, "session.get", "acme", US).effect == "deny"
 
 
+MONITORED = {"mode": "monitor", "monitor_until": "2026-12-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        sound(**MONITORED),
+        changed("rules/eu-only", {**sound()["rules"]["eu-only"], **MONITORED}),
+        {**changed("rules/eu-only/monitor_until", "2026-12-01T00:00:00Z"), "mode": "monitor"},
+    ],
+    ids=["the policy", "one rule", "one rule of a policy without an end"],
+)
+def test_monitoring_lets_through_until_its_end_and_then_denies_to_the_second(
+    policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = EXPIRES - 60
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
+    remembers = memory(policy)
+    for _ in range(2):
+        decision = ask(remembers, "session.set", "acme", US)
+        assert (decision.effect, decision.code, decision.expires) == (
+            "would_deny",
+            "call_region_forbidden",
+            EXPIRES,
+        )
+    now = EXPIRES
+    assert ask(remembers, "session.set", "acme", US).effect == "deny"
+    now = EXPIRES - 60  # nor does a clock that jumps back
+    assert ask(remembers, "session.set", "acme", US).effect == "deny"
+
+
+def test_a_rule_that_is_enforced_denies_under_a_policy_that_monitors() -> None:
+    policy = ResidencyPolicy.from_dict({**changed("rules/eu-only/mode", "enforce"), "mode": "monitor"})
+    backend = BackendInfo("memory", region=EU)
+    assert decide(policy, Question("part.set", "acme", US, None, backend), EXPIRES).effect == "deny"
+    assert decide(policy, Question("part.set", "globex", US, None, backend), EXPIRES).effect == "would_deny"
+    assert decide(policy, Question("part.set", "initech", US, None, backend), EXPIRES).effect == "would_deny"
+
+
+def test_of_two_exceptions_the_one_that_ends_last_is_named_whatever_their_order() -> None:
+    short, long = ({**sound()["exceptions"][0], "id": name} for name in ("a", "b"))
+    long["expires"] = "2027-01-01T00:00:00Z"
+    for exceptions in ([short, long], [long, short]):
+        policy = ResidencyPolicy.from_dict(sound(exceptions=exceptions))
+        facts = Question("session.get", "acme", US, None, BackendInfo("memory", region=EU))
+        assert decide(policy, facts, EXPIRES - 1).exception == "b"
+
+
 def test_a_clock_that_jumps_back_prolongs_nothing_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     now = EXPIRES + 1
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "deny"
     now = EXPIRES - 60
@@ -121,7 +142,7 @@ def test_a_clock_that_jumps_back_prolongs_nothing_that_ended(monkeypatch: pytest
 
 def test_a_clock_that_jumps_back_revives_no_exception_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     now = EXPIRES - 1
-    monkeypatch.setattr("storescope.middleware._region._engine.time.time", lambda: now)
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
     remembers = memory(sound())
     assert ask(remembers, "session.get", "acme", US).effect == "exception"
     now = EXPIRES + 1
@@ -150,11 +171,11 @@ def test_decisions_are_remembered_per_set_of_facts() -> None:
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_engine, "_MOST_REMEMBERED", 10)
+    monkeypatch.setattr(_memory, "_MOST_REMEMBERED", 10)
     remembers = memory(sound())
     for number in range(100):
         assert not ask(remembers, "session.get", f"tenant-{number}", EU).allowed
-    assert len(remembers._seen) <= 10
+    assert len(remembers._seen.decisions) <= 10
 
 
 @pytest.mark.parametrize(

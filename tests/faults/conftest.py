@@ -1,0 +1,43 @@
+"""Servers that keep what they acknowledged, and that these tests may kill, stop and fill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.sites import PostgresSite, RedisSite
+from tests.servers import PostgresServer, RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.faults.sites import Site
+
+
+@pytest.fixture(scope="module")
+def durable_postgres() -> Generator[PostgresServer, None, None]:
+    """A Postgres server of the module's own, with `fsync` on. Tests leave it running."""
+    server = PostgresServer().create()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_site(durable_postgres: PostgresServer) -> PostgresSite:
+    return PostgresSite(durable_postgres)
+
+
+@pytest.fixture
+def redis_site(tmp_path: Path) -> Generator[RedisSite, None, None]:
+    server = RedisServer(tmp_path, durable=True).start()
+    yield RedisSite(server)
+    server.kill()
+
+
+@pytest.fixture(params=["postgres", "redis"])
+def site(request: pytest.FixtureRequest) -> Site:
+    """A server of each kind in turn, with a store that is empty."""
+    found: Site = request.getfixturevalue(f"{request.param}_site")
+    return found

@@ -1,0 +1,161 @@
+"""Redis and Postgres that fail in mid-traffic: nothing acknowledged is lost, and the client gets on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from storescope import BackendError
+from storescope.backends import open_backend
+from tests.faults.audit import audit
+from tests.faults.proxy import Mode, Proxy
+from tests.faults.sites import TIMEOUT, Site, go_on, stop
+from tests.faults.traffic import SLACK, Traffic, check_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storescope.backends._open import Opening
+
+CONNECTIONS = 6
+
+
+class Fault(NamedTuple):
+    """Something that happens to a server.
+
+    Attributes:
+        begin: Makes it happen.
+        end: Makes it pass; given what `begin` returned.
+        late: Whether the server may yet apply, after it, what a client has given up.
+    """
+
+    begin: Callable[[Site, Proxy], Any]
+    end: Callable[[Site, Proxy, Any], Any]
+    late: bool = False
+
+
+def by_proxy(mode: Mode, *, late: bool = False) -> Fault:
+    return Fault(
+        lambda site, proxy: proxy.switch(mode),
+        lambda site, proxy, begun: proxy.switch(Mode.PASS),
+        late=late,
+    )
+
+
+FAULTS = {
+    "killed": Fault(lambda site, proxy: site.kill(), lambda site, proxy, begun: site.start()),
+    "stopped": Fault(lambda site, proxy: stop(site), lambda site, proxy, begun: go_on(begun), late=True),
+    "connections reset": by_proxy(Mode.RESET, late=True),
+    "connections refused": by_proxy(Mode.REFUSE, late=True),
+    "a black hole": by_proxy(Mode.BLACK_HOLE),
+    "answers lost": by_proxy(Mode.DEAF),
+    "connections stranded": by_proxy(Mode.STRANDED),
+}
+
+
+def open_by(proxy: Proxy, site: Site) -> Opening:
+    return open_backend(proxy.url(site.url), max_connections=CONNECTIONS, **site.limits)
+
+
+async def hold_to_account(site: Site, traffic: Traffic) -> None:
+    await site.settle()
+    async with open_backend(site.url) as backend:
+        await audit(backend, traffic.ledger)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_a_fault_in_mid_traffic(site: Site, fault: Fault) -> None:
+    with Proxy(site.port) as proxy:
+        async with open_by(proxy, site) as backend, Traffic(backend, limit=TIMEOUT, late=fault.late) as traffic:
+            await traffic.get_on()
+            begun = fault.begin(site, proxy)
+            try:
+                await traffic.feel_it()
+            finally:
+                fault.end(site, proxy, begun)
+            await traffic.get_on()
+    assert any(error.maybe_applied for error in traffic.errors)
+    await hold_to_account(site, traffic)
+
+
+async def test_a_slow_network_is_no_error(site: Site) -> None:
+    with Proxy(site.port) as proxy:
+        async with open_backend(proxy.url(site.url), max_connections=CONNECTIONS) as backend:
+            proxy.switch(Mode.SLOW)
+            async with Traffic(backend, limit=5) as traffic:
+                await traffic.get_on(3)
+    assert traffic.errors == []
+    await hold_to_account(site, traffic)
+
+
+async def test_a_restart_while_nobody_calls_goes_unnoticed(site: Site) -> None:
+    async with open_backend(site.url) as backend:
+        async with Traffic(backend, limit=5) as before:
+            await before.get_on()
+        site.kill()
+        site.start()
+        await asyncio.sleep(0.1)  # the loop learns that the connections are closed
+        async with Traffic(backend, limit=5) as after:
+            await after.get_on()
+    assert before.errors == after.errors == []
+
+
+async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(site: Site) -> None:
+    """A server that was replaced sends no reset. Who calls one at a time must not wait for each in turn."""
+    with Proxy(site.port) as proxy:
+        async with open_by(proxy, site) as backend:
+            put = backend["setup.set"]
+            await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
+            proxy.switch(Mode.STRANDED)
+            with pytest.raises(BackendError) as caught:
+                await put(id="s0", value={"n": "lost"})
+            check_error(caught.value)
+            assert caught.value.maybe_applied
+            for number in range(2 * CONNECTIONS):
+                await put(id=f"s{number}", value={"n": -number})
+                assert await backend["setup.get"](id=f"s{number}") == {"n": -number}
+
+
+async def test_a_read_that_is_given_up_says_nothing_of_a_write(site: Site) -> None:
+    with Proxy(site.port) as proxy:
+        async with open_by(proxy, site) as backend:
+            for mode in (Mode.BLACK_HOLE, Mode.RESET, Mode.REFUSE):
+                proxy.switch(mode)
+                for operation in ("session.get", "message.get", "part.listBySession"):
+                    key = "session_id" if operation.endswith("Session") else "id"
+                    with pytest.raises(BackendError) as caught:
+                        await backend[operation](**{key: "s"})
+                    check_error(caught.value)
+                    assert not caught.value.maybe_applied
+
+
+async def test_a_write_that_was_never_sent_says_so(site: Site) -> None:
+    """Nothing listens, or what listens says nothing: no connection, so nothing was written."""
+    with Proxy(site.port) as proxy:
+        async with open_by(proxy, site) as backend:
+            for mode in (Mode.REFUSE, Mode.BLACK_HOLE):
+                proxy.switch(Mode.RESET)
+                proxy.switch(mode)
+                await asyncio.sleep(0.05)  # the loop learns that the connections are closed
+                with pytest.raises(BackendError) as caught:
+                    await backend["message.set"](id="m", value={"sessionId": "s"})
+                check_error(caught.value)
+                assert not caught.value.maybe_applied
+
+
+@pytest.mark.parametrize("mode", [Mode.BLACK_HOLE, Mode.RESET, Mode.REFUSE, Mode.DEAF])
+async def test_opening_and_closing_are_bounded_too(site: Site, mode: Mode) -> None:
+    with Proxy(site.port) as proxy:
+        backend = await open_by(proxy, site)
+        await asyncio.gather(*(backend["setup.get"](id=f"s{n}") for n in range(CONNECTIONS)))
+        proxy.switch(mode)
+        begun = time.monotonic()
+        with pytest.raises(BackendError) as caught:
+            await open_by(proxy, site)
+        check_error(caught.value)
+        assert not caught.value.maybe_applied
+        await backend.aclose()
+        assert time.monotonic() - begun < 2 * TIMEOUT + SLACK
