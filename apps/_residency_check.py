@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def check(policy: str, *, as_json: bool) -> int:
     """Look for mistakes in a policy file.
 
-    An error means that POLICY cannot be loaded, or does not guard. Warnings and notes are for a person to look at; they do not make a policy wrong.
+    An error means that POLICY cannot be loaded, or does not guard. Warnings and notes are for a person to look at;
+    they do not make a policy wrong.
 
     Exit codes: 0 sound, 1 wrong, 2 the file cannot be read.
 

@@ -7,6 +7,7 @@ import click
 from storescope.apps._residency_check import check
 from storescope.apps._residency_diff import diff
 from storescope.apps._residency_explain import explain
+from storescope.apps._residency_mark import mark
 from storescope.apps._residency_scan import scan
 
 
@@ -24,3 +25,4 @@ residency.add_command(check)
 residency.add_command(explain)
 residency.add_command(diff)
 residency.add_command(scan)
+residency.add_command(mark)

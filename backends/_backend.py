@@ -21,13 +21,13 @@ class Backend(Mapping[str, Handler]):
 
     Attributes:
         info: What telemetry and the region guard know of it.
-        admin: What an operator may do and an agent may not: `scan` and `purge`.
+        admin: What an operator may do and an agent may not: `scan`, `purge`, `mark` and `marker`.
     """
 
     def __init__(self, engine: Engine, info: BackendInfo, *, tenancy: str = "shared") -> None:
         self.info = info
         self._engine = engine
-        self.admin = Admin(engine, SCOPES[tenancy])
+        self.admin = Admin(engine, SCOPES[tenancy], info)
         self._handlers = wrap(_handlers(engine, SCOPES[tenancy]), backend=info)
 
     async def aclose(self) -> None:

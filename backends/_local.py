@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._local_marker import LocalMarker
 from storescope.backends._scan import page_of, read_place
 from storescope.backends._sqlite import open_file, open_reader, transaction, translated
 
@@ -209,6 +210,7 @@ class LocalEngine:
         self.part = self._table("part", in_session=True)
         self.sandbox = self._table("sandbox")
         self.setup = self._table("setup")
+        self.marker = LocalMarker(path, self._reader, self._writer)
         self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
 
     @classmethod

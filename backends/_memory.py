@@ -12,6 +12,7 @@ from storescope.backends._scan import page_of, read_place
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.backends._identity import Identity
     from storescope.backends._options import Target
     from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
@@ -96,6 +97,30 @@ class MemoryOptions:
     """It takes none of its own."""
 
 
+class MemoryMarker:
+    """None: what is gone with the process rests nowhere that a marker could be bound to."""
+
+    async def identify(self) -> Identity:
+        """Refuse.
+
+        Raises:
+            BackendError: Always.
+        """
+        raise _no_marker()
+
+    async def read(self) -> str | None:
+        """Refuse, as `identify` does."""
+        raise _no_marker()
+
+    async def write(self, text: str, *, replace: bool) -> bool:  # noqa: ARG002 (it needs neither)
+        """Refuse, as `identify` does."""
+        raise _no_marker()
+
+
+def _no_marker() -> BackendError:
+    return BackendError("memory: holds no residency marker, as it lives in this process alone; declare region=")
+
+
 class MemoryEngine:
     """One store that lives as long as its backend."""
 
@@ -107,6 +132,7 @@ class MemoryEngine:
         self.part = MemoryTable(in_session=True)
         self.sandbox = MemoryTable()
         self.setup = MemoryTable()
+        self.marker = MemoryMarker()
         self.info = BackendInfo(system="memory", keeps_labels=True)
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from storescope import BackendError, BackendInfo
 from storescope._extras import require_extra
 from storescope.backends._backend import Backend
+from storescope.backends._facts import find_region
 from storescope.backends._options import CommonOptions, Target, read_options
 from storescope.backends._tables import Engine, Site
 from storescope.reports import BackendReport
@@ -32,7 +33,7 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
 }
-_COMMON = ("region", "tenancy", "name")
+_COMMON = ("region", "tenancy", "name", "probe")
 
 
 class _OpenedEngine(Engine, Protocol):
@@ -54,6 +55,7 @@ def open_backend(
     region: str | None = None,
     tenancy: Literal["shared", "required"] = "shared",
     name: str = "",
+    probe: bool = False,
     **options: Any,
 ) -> Opening:
     """Open a store, by awaiting what this returns, or by entering it with `async with`.
@@ -64,10 +66,14 @@ def open_backend(
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
             `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
-        region: Where the data rests, `aws:eu-west-1`, as the region guard should know it.
+        region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
+            too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
             `call_context` names. With `shared`, tenants are ignored and all calls share one set of records.
         name: Your own name for it, as the `backend` label of metrics and audit records.
+        probe: Whether to read the residency marker that `storescope residency mark` left in the store. The
+            region is then known as `probed`; if the marker was written for another place (this is a restored
+            copy), or the sources do not agree, as `conflict`, which a region guard denies.
         **options: The store's own.
             `local:`: `busy_timeout` (5 seconds), the longest wait for another process that writes, and `create`
             (True); False refuses a folder that holds no storage.
@@ -84,10 +90,10 @@ def open_backend(
 
     Raises:
         BackendError: When awaited: if the URL or an option cannot be used, or the store cannot be opened.
-            Nothing was changed.
+            With `probe`, also if there is no marker. Nothing was changed.
         MissingExtraError: When awaited: if a package for this store is not installed.
     """
-    common = {"region": region, "tenancy": tenancy, "name": name}
+    common = {"region": region, "tenancy": tenancy, "name": name, "probe": probe}
     return Opening(url, {key: value for key, value in common.items() if value is not None}, options)
 
 
@@ -98,6 +104,7 @@ class Opening(AbstractAsyncContextManager[Backend]):
     _url: str
     _common: dict[str, Any]
     _options: dict[str, Any]
+    may_probe: bool = True
     _entered: Backend | None = None
 
     def __await__(self) -> Generator[Any, None, Backend]:
@@ -118,6 +125,7 @@ class Opening(AbstractAsyncContextManager[Backend]):
         scheme = _find_scheme(target.scheme)
         engine_class: _EngineClass = getattr(require_extra(scheme.module, extra=scheme.extra), scheme.engine)
         common = read_options(CommonOptions, self._common, {k: v for k, v in target.query.items() if k in _COMMON})
+        common = common if self.may_probe else replace(common, probe=False)
         if common.tenancy not in {"shared", "required"}:
             raise BackendError("the option tenancy must be 'shared' or 'required'")
         options = read_options(
@@ -125,9 +133,24 @@ class Opening(AbstractAsyncContextManager[Backend]):
         )
         report = BackendReport()
         engine = await engine_class.open(target, options, Site(common.tenancy, report))
-        info = replace(engine.info, name=common.name, region=common.region)
+        try:
+            info = await _describe(engine, common)
+        except BaseException:
+            await engine.aclose()
+            raise
         report.begin(info)
         return Backend(engine, info, tenancy=common.tenancy)
+
+
+def open_unprobed(url: str) -> Opening:
+    """Open what `url` names, whatever it says about `probe`: to write the marker that it would ask for."""
+    return Opening(url, {}, {}, may_probe=False)
+
+
+async def _describe(engine: _OpenedEngine, common: CommonOptions) -> BackendInfo:
+    named = replace(engine.info, name=common.name)
+    found = await find_region(common.region, named, engine.marker, probe=common.probe)
+    return replace(named, region=found.region, region_confidence=found.confidence)
 
 
 def _find_scheme(name: str) -> _Scheme:

@@ -57,6 +57,7 @@ class CommonOptions:
     region: str | None = None
     tenancy: str = "shared"
     name: str = ""
+    probe: bool = False
 
 
 def read_options(cls: type[_OptionsT], given: Mapping[str, Any], query: Mapping[str, str]) -> _OptionsT:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.backends._identity import Identity
     from storescope.backends._scan import ScanPage
     from storescope.reports import BackendReport
 
@@ -58,8 +59,29 @@ class ListedTable(Table, Protocol):
         ...
 
 
+class MarkerStore(Protocol):
+    """The store's residency marker: a text of its own, apart from all records and no tenant's."""
+
+    async def identify(self) -> Identity:
+        """Return what tells this place from one that a copy of its data was restored to."""
+        ...
+
+    async def read(self) -> str | None:
+        """Return the marker's text, or None."""
+        ...
+
+    async def write(self, text: str, *, replace: bool) -> bool:
+        """Write the text, atomically; over one that is there only if told so. Return whether it was written."""
+        ...
+
+
 class Engine(Protocol):
     """The tables of one store, and what holds them open."""
+
+    @property
+    def marker(self) -> MarkerStore:
+        """The residency marker."""
+        ...
 
     @property
     def session(self) -> Table:

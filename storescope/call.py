@@ -26,7 +26,9 @@ class BackendInfo:
         address: The server's host, never with credentials.
         namespace: The database, schema or key prefix in it.
         region: Where its data rests, `aws:eu-west-1`; None if nobody said.
-        region_confidence: How well that is known: `declared` < `probed` < `attested`.
+        region_confidence: How well that is known: `declared` (somebody said so) < `probed` (a marker in the store,
+            or the name of its endpoint, says so too) < `attested` (so does the user's own check). Or `conflict`:
+            the sources do not agree, and the guard denies.
         members: The backends behind a router.
         keeps_labels: Whether records come back whole, the reserved fields of the guard included.
     """

@@ -134,13 +134,15 @@ class PostgresServer:
         """Make the cluster, start it, and make the role and the database."""
         password = self.folder / "password"
         password.write_text(self.PASSWORD)
-        if os.getuid() == 0:
-            for path in (self.folder, password):
-                shutil.chown(path, _UNPRIVILEGED, "nogroup")
-        self._run("initdb", "--username=postgres", f"--pwfile={password}", *_INITDB, str(self.folder / "data"))
-        self.start()
-        self._sql("postgres", f"CREATE ROLE app LOGIN PASSWORD '{self.PASSWORD}'")
-        self._sql("postgres", "CREATE DATABASE storescope OWNER app")
+        self.give_away()
+        try:
+            self._run("initdb", "--username=postgres", f"--pwfile={password}", *_INITDB, str(self.folder / "data"))
+            self.start()
+            self._sql("postgres", f"CREATE ROLE app LOGIN PASSWORD '{self.PASSWORD}'")
+            self._sql("postgres", "CREATE DATABASE storescope OWNER app")
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def start(self) -> Self:
@@ -150,6 +152,7 @@ class PostgresServer:
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 300,  # the suite runs several cases at once, some in five processes
+            "recovery_init_sync_method": "syncfs",  # after a kill it syncs its files; one by one takes seconds
         }
         given = [f"{name}={value}" for name, value in fixed.items()] + list(self._settings)
         arguments = [word for setting in given for word in ("-c", setting)]
@@ -183,10 +186,23 @@ class PostgresServer:
         while any(map(_runs, processes)) and time.monotonic() < give_up:
             time.sleep(0.01)
 
+    def give_away(self) -> None:
+        """Let its folder and what is in it belong to the user that it runs as."""
+        if os.getuid() == 0:
+            for path in (self.folder, *self.folder.iterdir()):
+                shutil.chown(path, _UNPRIVILEGED, "nogroup")
+
     def remove(self) -> None:
         """Kill it and delete its data."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def copy(self) -> PostgresServer:
+        """Return a server on a copy of this one's files, not started yet. This one must not be running."""
+        other = PostgresServer(*self._settings)
+        subprocess.run(["cp", "-a", f"{self.folder}/.", str(other.folder)], check=True)
+        (other.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        return other
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
@@ -194,7 +210,8 @@ class PostgresServer:
             check=True,
             capture_output=True,
             cwd=self.folder,
-            env={**os.environ, "PGPASSWORD": self.PASSWORD},
+            # psql looks for certificates at home, where another user cannot get in.
+            env={**os.environ, "PGPASSWORD": self.PASSWORD, "HOME": str(self.folder)},
             **_as_unprivileged(),
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
 from storescope.backends._postgres._connect import Address, PostgresOptions, connect, read_address
+from storescope.backends._postgres._marker import PostgresMarker
 from storescope.backends._postgres._server import Server
 from storescope.backends._postgres._tables import PostgresTable
 
@@ -19,13 +20,14 @@ class PostgresEngine:
 
     Options: ClassVar = PostgresOptions
 
-    def __init__(self, server: Server, address: Address) -> None:
+    def __init__(self, server: Server, target: Target, address: Address) -> None:
         self._server = server
         self.session = PostgresTable("session", server)
         self.message = PostgresTable("message", server, in_session=True)
         self.part = PostgresTable("part", server, in_session=True)
         self.sandbox = PostgresTable("sandbox", server)
         self.setup = PostgresTable("setup", server)
+        self.marker = PostgresMarker(server, target, address)
         self.info = BackendInfo(
             system="postgresql",
             address=address.host,
@@ -42,7 +44,7 @@ class PostgresEngine:
         """
         address = read_address(target)
         pool = await connect(target, address, options, tenancy=site.tenancy)
-        return cls(Server(pool, options, site.report), address)
+        return cls(Server(pool, options, site.report), target, address)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -217,20 +217,28 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (asyncpg.TooManyConnectionsError, "{host} has no connection left; lower max_connections or raise its limit"),
     (asyncpg.InsufficientPrivilegeError, "this role lacks a privilege; see 'Postgres' in docs/backends.md"),
     (ssl.SSLError, "no TLS with {host}: its certificate or ours is refused; look at sslmode and sslrootcert"),
-    (asyncpg.ClientConfigurationError, "the URL or a TLS file cannot be used"),
+    (
+        asyncpg.ClientConfigurationError,
+        "the URL or a TLS file cannot be used; sslmode verify-ca and verify-full want an sslrootcert",
+    ),
     (FileNotFoundError, "a file of the TLS options is missing, or the socket of {host}"),
     (asyncpg.PostgresError, "{host} cannot be used"),
     (asyncpg.InterfaceError, "{host} cannot be used"),
     (ValueError, "the URL cannot be used"),
 )
 
+_OURS = (ssl.SSLError, asyncpg.ClientConfigurationError, ValueError)  # nothing but another option helps
+
 
 def _explain(error: Exception, address: Address) -> BackendError:
     if isinstance(error, ConnectionError) and "SSL" in str(error):  # asyncpg's own text has no error of its own
-        what = "{host} speaks no TLS, and sslmode asks for it"
+        what, ours = "{host} speaks no TLS, and sslmode asks for it", True
     else:
         what = next(
             (text for kind, text in _CAUSES if isinstance(error, kind)),
             "cannot reach {host}; is a server running there?",
         )
-    return backend_error(what.format(host=address.server), error)
+        ours = isinstance(error, _OURS)
+    explained = backend_error(what.format(host=address.server), error)
+    explained.retryable = explained.retryable and not ours
+    return explained

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
 from storescope.backends._redis._connection import Links
+from storescope.backends._redis._marker import RedisMarker
 from storescope.backends._redis._server import Server
 from storescope.backends._redis._tables import HashTable, SessionTable
 
@@ -27,6 +28,7 @@ class RedisEngine:
         self.part = SessionTable(server, "part")
         self.sandbox = HashTable(server, "sandbox")
         self.setup = HashTable(server, "setup")
+        self.marker = RedisMarker(server, address)
         self.info = BackendInfo(
             system="redis", address=address.host, namespace=str(address.database), keeps_labels=True
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -15,7 +17,8 @@ from redis.backoff import NoBackoff
 
 from storescope import BackendError
 from storescope.backends._redis._connection import close, linked
-from storescope.backends._redis._errors import backend_error
+from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error
+from storescope.backends._redis._tls import tls_arguments
 
 if TYPE_CHECKING:
     from storescope.backends._options import Target
@@ -103,28 +106,19 @@ async def connect(target: Target, address: Address, options: RedisOptions, links
         async with asyncio.timeout(options.timeout):
             await _check_server(client)
             return client, await _find_limit(client) - _HEADROOM
-    except redis_errors.RedisError as error:
+    except DRIVER_ERRORS as error:
         await close(client)
-        raise _explain(error, address) from None
-    except OSError as error:
-        await close(client)
-        raise BackendError(
-            f"redis: cannot reach {address.host}:{address.port} ({type(error).__name__})",
-            driver_error=type(error).__name__,
-            retryable=True,
-        ) from None
+        raise _explain(error, address, tls=target.scheme == "rediss") from None
     except BaseException:
         await close(client)
         raise
 
 
 def _make_client(target: Target, address: Address, options: RedisOptions, links: Links) -> Redis:
-    tls: dict[str, Any] = {}
-    if target.scheme == "rediss":
-        given = {name: getattr(options, name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
-        tls = {name: path for name, path in given.items() if path}
+    tls = target.scheme == "rediss"
+    files: dict[str, Any] = tls_arguments(options, tls=tls)
     pool = ConnectionPool(
-        connection_class=linked(SSLConnection if target.scheme == "rediss" else Connection, links),
+        connection_class=linked(SSLConnection if tls else Connection, links),
         host=address.host,
         port=address.port,
         db=address.database,
@@ -136,7 +130,7 @@ def _make_client(target: Target, address: Address, options: RedisOptions, links:
         protocol=2,
         # A second try by the driver could apply an update after a later one of somebody else.
         retry=Retry(NoBackoff(), 0),
-        **tls,
+        **files,
     )
     return Redis.from_pool(pool)
 
@@ -167,12 +161,35 @@ async def _find_limit(client: Redis) -> int:
     return int(config.get("proto-max-bulk-len", _DEFAULT_BULK))
 
 
-def _explain(error: redis_errors.RedisError, address: Address) -> BackendError:
+def _explain(error: Exception, address: Address, *, tls: bool) -> BackendError:
     where = f"{address.host}:{address.port}"
+    cause = error.__context__ if isinstance(error, redis_errors.ConnectionError) else None
+    if not isinstance(cause, ssl.SSLError):
+        reached = not isinstance(cause, _NOT_REACHED)
+        return backend_error(_describe(error, reached=reached, tls=tls).format(where), error)
+    what = _UNTRUSTED if isinstance(cause, ssl.SSLCertVerificationError) else _NO_TLS
+    explained = backend_error(what.format(where), cause)
+    explained.retryable = False
+    return explained
+
+
+def _describe(error: Exception, *, reached: bool, tls: bool) -> str:
     if isinstance(error, redis_errors.AuthenticationError):
-        return backend_error(f"{where} refuses the user name or password, or asks for one", error)
+        return "{} refuses the user name or password, or asks for one"
     if isinstance(error, redis_errors.BusyLoadingError):
-        return backend_error(f"{where} is still loading its data; try again", error)
-    if isinstance(error, redis_errors.ConnectionError | redis_errors.TimeoutError):
-        return backend_error(f"cannot reach {where}; is a server running there?", error)
-    return backend_error(f"{where} cannot be used", error)
+        return "{} is still loading its data; try again"
+    if isinstance(error, TimeoutError | redis_errors.TimeoutError):
+        return "no reply from {} in time" + ("; if it speaks no TLS, use redis://" if tls else "")
+    if isinstance(error, redis_errors.ConnectionError) and reached:
+        hint = "it wants a certificate of ours, look at ssl_certfile" if tls else "it speaks TLS, use rediss://"
+        return "{} closed the connection and did not answer; if " + hint
+    if isinstance(error, redis_errors.ConnectionError | OSError):
+        return "cannot reach {}; is a server running there?"
+    return "{} cannot be used"
+
+
+_NOT_REACHED = (ConnectionRefusedError, TimeoutError, socket.gaierror)
+_UNTRUSTED = (
+    "{} has a certificate that is not trusted, or another host's; look at ssl_ca_certs and the host's name"
+)
+_NO_TLS = "no TLS with {}: it speaks none (then use redis://), or refuses our certificate (look at ssl_certfile)"

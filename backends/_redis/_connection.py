@@ -64,7 +64,8 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
 
         async def connect(self) -> None:
             # redis-py sees by itself that the server has closed a connection, and not that it was reset.
-            if self.is_connected and (self._generation != links.generation or self._writer.is_closing()):
+            writer = self._writer
+            if writer is not None and (self._generation != links.generation or writer.is_closing()):
                 await self.disconnect(nowait=True)
             await super().connect()
 

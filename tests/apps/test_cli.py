@@ -23,6 +23,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["residency"],
     *(["residency", name] for name in ("check", "explain", "diff")),
     ["residency", "scan"],
+    ["residency", "mark"],
 )
 HEAVY = (
     "opentelemetry",

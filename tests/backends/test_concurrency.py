@@ -42,11 +42,11 @@ def release_together(workers: list[subprocess.Popen[str]]) -> None:
         assert worker.returncode == 0
 
 
-@pytest.fixture(params=["local", "redis"])
+@pytest.fixture(params=["local", "postgres", "redis"])
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store that several processes can share."""
-    if request.param == "redis":
-        url: str = request.getfixturevalue("redis_url")
+    if request.param != "local":
+        url: str = request.getfixturevalue(f"{request.param}_url")
         return url
     return f"local:{tmp_path / 'store'}"
 

@@ -158,6 +158,7 @@ async def test_the_documented_grants_are_enough_for_the_application(
                 await backend["message.update"](id="m", updates={"sessionId": "t"})
                 assert await backend["message.listBySession"](session_id="t") == [{"sessionId": "t", "of": tenant}]
                 assert len((await backend.admin.scan("message")).records) == 1
+        assert await backend.admin.marker() is None
         with call_context(tenant="acme"):
             assert await backend.admin.purge("message", "m")
     connection = await asyncpg.connect(url)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tests.faults.sites import Site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def durable_postgres() -> Generator[PostgresServer, None, None]:
-    """A Postgres server of the module's own, with `fsync` on. Tests leave it running."""
+    """A Postgres server with `fsync` on, which these tests may kill and stop. Each leaves it running."""
     server = PostgresServer().create()
     yield server
     server.remove()

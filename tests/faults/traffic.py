@@ -110,12 +110,12 @@ class Traffic:
         what = "value" if attempt.verb == "set" else "updates"
         self.ledger.begin(history, attempt)
         random = self._plans[writer].random
-        patience = random.uniform(0, 0.005) if random.random() < 0.02 else None
+        patience = asyncio.timeout(random.uniform(0, 0.005) if random.random() < 0.02 else None)
         try:
-            async with asyncio.timeout(patience) as patient:
+            async with patience:
                 await self._call(f"{history.entity}.{attempt.verb}", id=history.id, **{what: attempt.body})
         except TimeoutError:
-            assert patient.expired()  # cancelled by us; it never ends
+            assert patience.expired()  # cancelled by us; it never ends
         except BackendError as error:
             self.ledger.end(attempt, Fate.UNKNOWN if error.maybe_applied else Fate.REFUSED)
             await self._note(writer, error)

@@ -44,7 +44,7 @@ async def apart(scanned_url: str) -> AsyncGenerator[Backend, None]:
 
 
 async def scan(backend: Backend, **changes: Any) -> ScanReport:
-    settings = {
+    settings: dict[str, Any] = {
         "policy": POLICY,
         "backend": backend.info,
         "labels": Labels(),

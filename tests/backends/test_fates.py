@@ -1,0 +1,61 @@
+"""What each error of a driver says of a retry: whether it may succeed, and whether the call may have written."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+from redis import exceptions as redis_errors
+
+from storescope.backends._postgres._errors import backend_error as postgres_error
+from storescope.backends._redis._errors import backend_error as redis_error
+
+NO, YES, IF_SENT = "no", "yes", "if it was sent"
+
+REDIS = [
+    (redis_errors.ConnectionError(), YES, IF_SENT),
+    (redis_errors.TimeoutError(), YES, IF_SENT),
+    (ConnectionResetError(), YES, IF_SENT),
+    (redis_errors.InvalidResponse(), NO, IF_SENT),  # an answer, but nobody knows to what
+    (redis_errors.BusyLoadingError(), YES, NO),
+    (redis_errors.OutOfMemoryError(), YES, NO),
+    (redis_errors.ReadOnlyError(), YES, NO),
+    (redis_errors.MasterDownError(""), YES, NO),
+    (redis_errors.NoPermissionError(), NO, NO),
+    (redis_errors.AuthenticationError(), NO, NO),
+    (redis_errors.ResponseError("WRONGTYPE"), NO, NO),
+]
+
+POSTGRES = [
+    (asyncpg.ConnectionDoesNotExistError(), YES, IF_SENT),
+    (asyncpg.InterfaceError("x"), YES, IF_SENT),
+    (asyncpg.InternalClientError(), YES, IF_SENT),
+    (ConnectionResetError(), YES, IF_SENT),
+    (asyncpg.AdminShutdownError(), YES, IF_SENT),
+    (asyncpg.CrashShutdownError(), YES, IF_SENT),
+    (asyncpg.IdleSessionTimeoutError(), YES, IF_SENT),
+    (asyncpg.IdleInTransactionSessionTimeoutError(), YES, IF_SENT),
+    (asyncpg.QueryCanceledError(), YES, NO),
+    (asyncpg.DiskFullError(), YES, NO),
+    (asyncpg.OutOfMemoryError(), YES, NO),
+    (asyncpg.TooManyConnectionsError(), YES, NO),
+    (asyncpg.SerializationError(), YES, NO),
+    (asyncpg.DeadlockDetectedError(), YES, NO),
+    (asyncpg.LockNotAvailableError(), YES, NO),
+    (asyncpg.ReadOnlySQLTransactionError(), YES, NO),
+    (asyncpg.InsufficientPrivilegeError(), NO, NO),
+    (asyncpg.UndefinedTableError(), NO, NO),
+]
+
+
+@pytest.mark.parametrize(("error", "retryable", "applied"), REDIS, ids=repr)
+def test_an_error_of_redis(error: Exception, retryable: str, applied: str) -> None:
+    assert redis_error("x", error).retryable == (retryable is YES)
+    assert redis_error("x", error, sent=True).maybe_applied == (applied is IF_SENT)
+    assert not redis_error("x", error).maybe_applied
+
+
+@pytest.mark.parametrize(("error", "retryable", "applied"), POSTGRES, ids=repr)
+def test_an_error_of_postgres(error: Exception, retryable: str, applied: str) -> None:
+    assert postgres_error("x", error).retryable == (retryable is YES)
+    assert postgres_error("x", error, sent=True).maybe_applied == (applied is IF_SENT)
+    assert not postgres_error("x", error).maybe_applied

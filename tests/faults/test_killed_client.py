@@ -1,0 +1,103 @@
+"""`kill -9` of the client at random moments: what it was told is kept, and nothing is half-written."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from storescope.backends import open_backend
+from tests.faults.audit import audit
+from tests.faults.ledger import Fate, Ledger
+from tests.faults.plan import Plan
+from tests.faults.writer import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.ledger import Attempt
+    from tests.faults.sites import PostgresSite, RedisSite
+
+ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+REPOSITORY = Path(__file__).parents[2]
+
+
+def write_and_be_killed(url: str, seed: int, seconds: float, *, opened: bool) -> list[str]:
+    """Kill a writer some time after its first write, or after its start; return what it said."""
+    command = [sys.executable, "-m", "tests.faults.writer", url, str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as writer:
+        assert writer.stdout is not None
+        first = writer.stdout.readline() if opened else b""
+        time.sleep(seconds)
+        writer.kill()
+        said = (first + writer.stdout.read()).decode()
+    assert writer.returncode == -9, "it ended by itself"
+    return said.splitlines()
+
+
+def replay(lines: list[str], seed: int) -> Ledger:
+    """Make the ledger of what a writer said: what was begun and not ended has an unknown fate."""
+    ledger = Ledger()
+    plans = [Plan(task, seed) for task in range(TASKS)]
+    under_way: dict[int, Attempt] = {}
+    for line in lines:
+        event, task = line.split()
+        if event == "begin":
+            history, under_way[int(task)] = plans[int(task)].next()
+            ledger.begin(history, under_way[int(task)])
+        else:
+            ledger.end(under_way.pop(int(task)), Fate.ACKNOWLEDGED)
+    return ledger
+
+
+async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], Awaitable[None]]) -> None:
+    chance = random.Random(4711)
+    acknowledged = under_way = 0
+    for seed in range(ROUNDS):
+        url = new_url()
+        # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
+        opened = seed % 5 > 0
+        seconds = chance.choice([0.01, 0.15]) * chance.random() if opened else chance.uniform(0, 0.4)
+        lines = write_and_be_killed(url, seed, seconds, opened=opened)
+        ledger = replay(lines, seed)
+        await settle()
+        async with open_backend(url) as backend:
+            await audit(backend, ledger)
+            await audit(backend, ledger)  # what the next client finds stays so
+        acknowledged += ledger.acknowledged
+        under_way += sum(not history.is_certain for history in ledger.histories.values())
+    assert acknowledged > ROUNDS * TASKS  # they were killed in the midst of work,
+    assert under_way > ROUNDS  # and of calls
+
+
+async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
+    async def settled() -> None:
+        """A process that is gone does nothing more."""
+
+    await kill_again_and_again(lambda: f"local:{tmp_path / uuid4().hex}", settled)
+
+
+async def test_a_killed_client_of_redis_loses_nothing(redis_site: RedisSite) -> None:
+    await kill_again_and_again(lambda: f"{redis_site.url}-{uuid4().hex}", redis_site.settle)
+
+
+async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:
+    url = postgres_site.url
+    await kill_again_and_again(
+        lambda: url.replace(postgres_site.schema, f"round_{uuid4().hex}"), postgres_site.settle
+    )
+
+
+def test_what_a_killed_writer_said_is_replayed_as_it_was() -> None:
+    plans = [Plan(task, 7) for task in range(TASKS)]
+    ledger = replay(["begin 0", "begin 1", "end 1", "begin 1"], seed=7)
+    histories = list(ledger.histories.values())
+    expected = [plans[0].next(), plans[1].next(), plans[1].next()]
+    got = [attempt for history in histories for attempt in history.attempts]
+    assert sorted(a.body["text"] for a in got) == sorted(attempt.body["text"] for _, attempt in expected)
+    assert [a.fate for a in got].count(Fate.ACKNOWLEDGED) == ledger.acknowledged == 1
