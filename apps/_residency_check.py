@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.argument("policy")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def check(policy: str, *, as_json: bool) -> int:
-    """Check the policy file POLICY: can it be loaded, and may it mean something else than it should?
+    """Look for mistakes in a policy file.
 
-    Warnings and notes are for a person to look at; they do not make a policy wrong.
+    An error means that POLICY cannot be loaded, or does not guard. Warnings and notes are for a person to look at;
+    they do not make a policy wrong.
 
     Exit codes: 0 sound, 1 wrong, 2 the file cannot be read.
 

@@ -24,5 +24,5 @@ def residency() -> None:
 residency.add_command(check)
 residency.add_command(explain)
 residency.add_command(diff)
-residency.add_command(scan)
 residency.add_command(mark)
+residency.add_command(scan)

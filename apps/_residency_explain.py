@@ -45,15 +45,16 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> float:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def explain(policy: str, *, now: float, as_json: bool, **facts: Any) -> int:
-    """Say what the policy file POLICY decides about one call, by which rule, and what would be allowed.
+    """Explain what a policy decides about one call.
 
+    It says by which rule of the file POLICY, from which facts, and what would be allowed.
     What is left out is unknown, and what is unknown is denied.
 
     Exit codes: 0 the call goes through, 1 it is denied, 2 usage, or the policy is wrong.
 
     \b
     Example:
-      storescope residency explain policy.toml --tenant acme --operation session.get
+      storescope residency explain policy.toml --tenant acme --operation session.get \\
         --backend-region aws:eu-west-1 --caller aws:us-east-1
     """
     from storescope.middleware import ResidencyPolicy  # noqa: PLC0415 (loads the whole stack)

@@ -14,7 +14,7 @@ from storescope.middleware._region._instants import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
+    from storescope.middleware._region._policy import ResidencyPolicy, Rule
 
 REST = "*"
 """Every tenant, or region, that is named in neither policy."""
@@ -205,18 +205,8 @@ def _telemetry(policy: ResidencyPolicy) -> dict[str, Any]:
 
 
 def _exceptions(policy: ResidencyPolicy) -> dict[str, Any]:
-    return {exception.id: _said(exception) for exception in policy.exceptions}
-
-
-def _said(exception: PolicyException) -> dict[str, Any]:
-    """Return what an exception says, without what is left out."""
-    said = {
-        "rule": exception.rule,
-        "operations": sorted(exception.operations),
-        "store": sorted(exception.store),
-        "access": sorted(exception.access),
-        "reason": exception.reason,
-        "approved_by": list(exception.approved_by),
-        "expires": text_of(exception.expires),
+    """Return what each exception says, without what it leaves out."""
+    return {
+        exception.id: {key: value for key, value in exception.meaning().items() if value}
+        for exception in policy.exceptions
     }
-    return {key: value for key, value in said.items() if value}

@@ -69,9 +69,15 @@ class RegionGuard:
                 "region_guard: nothing is known of the backend; pass wrap(..., backend=BackendInfo(system=..., "
                 "region=...))"
             )
-        _check_telemetry(self.policy, self._of(info)[0].backend, layers)
-        if (info, layers) not in self._stacks:
-            self._stacks.append((info, layers))
+        stack = (info, layers)
+        if stack in self._stacks:
+            return
+        self._stacks.append(stack)  # first: a policy that comes into force meanwhile is checked against it too
+        try:
+            _check_telemetry(self.policy, self._of(info)[0].backend, layers)
+        except PolicyError:
+            self._stacks.remove(stack)
+            raise
 
     def check(self, policy: ResidencyPolicy) -> None:
         """Refuse a policy that would forbid what the stacks around this guard do already.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from storescope.contract import OPERATIONS
-from storescope.middleware._region._digest import digest_of
+from storescope.middleware._region._instants import text_of, text_of_monitoring
 from storescope.middleware._region._reader import Table
 from storescope.middleware._region._toml import parse, read
 
@@ -43,6 +45,16 @@ class Rule:
     monitor_until: float | None
     exceptions: tuple[PolicyException, ...]
 
+    def meaning(self) -> dict[str, Any]:
+        """Return what it says, its exceptions aside, as JSON has it: groups are a way of writing, and are gone."""
+        return {
+            "store": sorted(self.store),
+            "access": sorted(self.access),
+            "home": self.home,
+            "telemetry": None if self.telemetry is None else sorted(self.telemetry),
+            "monitoring": text_of_monitoring(self.monitor_until),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyException:
@@ -67,6 +79,18 @@ class PolicyException:
     reason: str
     approved_by: tuple[str, ...]
     expires: float
+
+    def meaning(self) -> dict[str, Any]:
+        """Return what it says, its id aside, as JSON has it."""
+        return {
+            "rule": self.rule,
+            "operations": sorted(self.operations),
+            "store": sorted(self.store),
+            "access": sorted(self.access),
+            "reason": self.reason,
+            "approved_by": sorted(self.approved_by),
+            "expires": text_of(self.expires),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +169,20 @@ class ResidencyPolicy:
             rules=rules,
             exceptions=exceptions,
         )
-        return replace(policy, digest=digest_of(policy))
+        return replace(policy, digest=policy._own_digest())
+
+    def _own_digest(self) -> str:
+        """Return SHA-256 over the meaning as JSON with sorted keys and no spaces; defaults are written out."""
+        meaning = {
+            "schema": SCHEMA,
+            "version": self.version,
+            "min_confidence": self.min_confidence,
+            "monitoring": text_of_monitoring(self.monitor_until),
+            "tenants": {tenant: rule.name for tenant, rule in self.tenants.items()},
+            "rules": {name: rule.meaning() for name, rule in self.rules.items()},
+            "exceptions": {exception.id: exception.meaning() for exception in self.exceptions},
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _groups(table: Table) -> dict[str, frozenset[str]]:

@@ -53,6 +53,16 @@ def test_what_is_adopted_is_clean_from_then_on(folder: Path) -> None:
     assert scan(folder).returncode == 0
 
 
+async def test_a_copy_of_a_marked_store_is_not_clean(folder: Path) -> None:
+    async with open_backend(f"local:{folder / 'data'}") as backend:
+        await backend.admin.mark("aws:eu-west-1")
+    shutil.copytree(folder / "data", folder / "copy")
+    done = scan(folder, "--tenant", "acme", "--adopt", "--json", url=f"{URL.replace('data', 'copy')}&probe=true")
+    assert done.returncode == 1
+    assert "conflict" in done.stderr
+    assert json.loads(done.stdout)["codes"] == {"backend_region_conflict": 2}
+
+
 def test_the_report_as_json(folder: Path) -> None:
     report = json.loads(scan(folder, "--json").stdout)
     assert report["exit_code"] == 1

@@ -160,7 +160,7 @@ def test_keys_and_values_that_would_break_the_line_are_escaped() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere.toml", tmp_path, tmp_path / "two\nlines.toml"):
+    for path in (tmp_path / "nowhere.toml", tmp_path, tmp_path / "two\nlines.toml", tmp_path / "a\0b"):
         with pytest.raises(PolicyError, match="cannot be read") as refused:
             ResidencyPolicy.load(path)
         assert str(refused.value).isprintable()
