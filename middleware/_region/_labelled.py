@@ -128,7 +128,7 @@ class LabelledMap:
 
     def _fault_in_list(self, call: Call, entity: str, row: Any) -> str | None:
         code = self._labels.fault(entity, None, row, tenant=call.context.tenant, region=self._region)
-        if code is None and row["sessionId"] != call.session_id:
+        if code is None and row.get("sessionId") != call.session_id:
             return "label_session_mismatch"
         return code
 

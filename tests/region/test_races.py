@@ -1,0 +1,77 @@
+"""What changes while a call waits: the record that it looks at, the caller's own, the policy, the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storescope import BackendInfo, ResidencyError, call_context, wrap
+from storescope.middleware import ResidencyPolicy, region_guard
+from storescope.middleware._region._labels import FIELD
+from tests.middleware.helpers import memory_map
+from tests.region.policies import EU, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TENANTS = {"acme": "eu-only", "globex": "eu-only"}
+OWN = {"tenant": "acme", "region": EU}
+
+
+class Source:
+    """A policy that tests replace."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.swap(**changes)
+
+    def swap(self, **changes: Any) -> None:
+        self.current = ResidencyPolicy.from_dict(sound(**{"tenants": TENANTS, "exceptions": [], **changes}))
+
+
+class Waiting:
+    """A guarded map in which something happens while a handler's answer is on its way.
+
+    Attributes:
+        rows: The map without the guard.
+        handlers: The map with it.
+        called: The handlers that were called.
+        meanwhile: Handler -> what happens after it did its work.
+    """
+
+    def __init__(self, source: Source | None = None, **options: Any) -> None:
+        self.rows, self.called = memory_map(), list[str]()
+        self.meanwhile: dict[str, Callable[[], Any]] = {}
+        guard = region_guard(source or Source(), caller_region=EU, labels="required", **options)
+        handlers = {name: self._handler(name) for name in self.rows}
+        self.handlers = wrap(handlers, guard, backend=BackendInfo("memory", region=EU))
+
+    def _handler(self, name: str) -> Any:
+        async def handler(**params: Any) -> Any:
+            self.called.append(name)
+            answer = await self.rows[name](**params)
+            happens = self.meanwhile.get(name)
+            if happens is not None and (done := happens()) is not None:
+                await done
+            return answer
+
+        return handler
+
+
+async def test_a_row_that_names_no_session_is_denied_and_is_no_crash() -> None:
+    """A store that keeps its lists apart from its records may list one that never named the session."""
+
+    async def get(*, id: str) -> Any:
+        return None
+
+    async def list_by_session(*, session_id: str) -> Any:
+        return [{"text": "secret", FIELD: OWN}]
+
+    handlers = wrap(
+        {"message.get": get, "message.listBySession": list_by_session},
+        region_guard(Source(), caller_region=EU, labels="required"),
+        backend=BackendInfo("memory", region=EU),
+    )
+    with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
+        await handlers["message.listBySession"](session_id="s")
+    assert denied.value.decision.code == "label_session_mismatch"
