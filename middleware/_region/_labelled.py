@@ -70,11 +70,11 @@ class LabelledMap:
         async def step(call: Call) -> Any:
             admit(call)
             given = call.params
+            record = self._labelled(call, entity, given["value"])
             await look(call, given["id"])
-            value = given["value"]
             if entity in IN_SESSION:
-                await self._look_at_session(call, value["sessionId"])
-            call.params = {"id": given["id"], "value": self._labelled(call, entity, value)}
+                await self._look_at_session(call, record["sessionId"])
+            call.params = {"id": given["id"], "value": record}
             try:
                 return await next_step(call)
             finally:
@@ -88,12 +88,13 @@ class LabelledMap:
         async def step(call: Call) -> Any:
             admit(call)
             given = call.params
+            updates = _own(given["updates"])
             found = await look(call, given["id"])
-            updates = given["updates"]
             if entity in IN_SESSION and "sessionId" in updates:
                 await self._look_at_session(call, updates["sessionId"])
                 if found:  # else there is nothing to label: the handler says so
-                    call.params = {"id": given["id"], "updates": self._labelled(call, entity, updates)}
+                    updates = self._labelled(call, entity, updates)
+            call.params = {"id": given["id"], "updates": updates}
             try:
                 record = await next_step(call)
             finally:
@@ -169,16 +170,21 @@ class LabelledMap:
         self._sessions.add(key)
 
     def _labelled(self, call: Call, entity: str, record: dict[str, Any]) -> dict[str, Any]:
-        """Return the record with its label; without, if monitoring lets a call through that names no tenant."""
+        """Return a copy with its label; without, if monitoring lets a call through that names no tenant."""
         tenant = call.context.tenant
         if not tenant or self._region is None:
-            return record
+            return _own(record)
         label = self._labels.make(entity, call.params["id"], record, tenant=tenant, region=self._region)
         return {**record, FIELD: label}
 
 
 def _get_of(entity: str) -> str:
     return f"{entity}.get"
+
+
+def _own(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy without the reserved field: the caller may change its own record while the call waits."""
+    return {name: value for name, value in record.items() if name != FIELD}
 
 
 def _stripped(record: Any) -> Any:

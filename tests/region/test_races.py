@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -75,3 +75,29 @@ async def test_a_row_that_names_no_session_is_denied_and_is_no_crash() -> None:
     with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
         await handlers["message.listBySession"](session_id="s")
     assert denied.value.decision.code == "label_session_mismatch"
+
+
+class TestTheCallersOwnRecord:
+    """It may be changed while the call waits; the reserved field and the session are what was looked at."""
+
+    forged: ClassVar[dict[str, Any]] = {"tenant": "globex", "region": EU}
+
+    async def test_of_a_set(self) -> None:
+        store, value = Waiting(), {"sessionId": "s"}
+        store.meanwhile["message.get"] = lambda: value.update({"sessionId": "theirs", FIELD: self.forged})
+        with call_context(tenant="acme"):
+            await store.handlers["message.set"](id="m", value=value)
+            assert await store.handlers["message.get"](id="m") == {"sessionId": "s"}
+
+    async def test_of_an_update(self) -> None:
+        store, updates = Waiting(), {"a": 2}
+        with call_context(tenant="acme"):
+            await store.handlers["message.set"](id="m", value={"sessionId": "s", "a": 1})
+            store.meanwhile["message.get"] = lambda: updates.update({"sessionId": "theirs", FIELD: self.forged})
+            assert await store.handlers["message.update"](id="m", updates=updates) == {"sessionId": "s", "a": 2}
+
+    async def test_of_one_who_names_no_tenant_and_is_monitored(self) -> None:
+        store, value = Waiting(Source(mode="monitor")), {"a": 1}
+        store.meanwhile["setup.get"] = lambda: value.update({FIELD: self.forged})
+        await store.handlers["setup.set"](id="x", value=value)
+        assert await store.rows["setup.get"](id="x") == {"a": 1}
