@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.call import Call
 from storescope.contract import IN_SESSION, OPERATIONS, Operation
-from storescope.errors import PolicyError
+from storescope.errors import PolicyError, RecordNotFoundError
 from storescope.middleware._region._labels import FIELD
 
 if TYPE_CHECKING:
@@ -89,10 +89,12 @@ class LabelledMap:
             admit(call)
             given = call.params
             updates = _own(given["updates"])
-            found = await look(call, given["id"])
+            is_right = await look(call, given["id"])
+            if is_right is None:  # what is put there from now on was not looked at
+                raise RecordNotFoundError(entity, given["id"])
             if entity in IN_SESSION and "sessionId" in updates:
                 await self._look_at_session(call, updates["sessionId"])
-                if found:  # else there is nothing to label: the handler says so
+                if is_right:
                     updates = self._labelled(call, entity, updates)
             call.params = {"id": given["id"], "updates": updates}
             try:
@@ -142,17 +144,21 @@ class LabelledMap:
             self._enforcer.object_to(call, code)
         return _stripped(record)
 
-    def _looker(self, entity: str) -> Callable[[Call, str], Awaitable[bool]]:
-        """Return what holds the record that is there to its label, and says whether there is one."""
+    def _looker(self, entity: str) -> Callable[[Call, str], Awaitable[bool | None]]:
+        """Return what holds the record that is there to its label.
+
+        It says True if the label is right, False if it is wrong and the policy only monitors, None if no record is
+        there.
+        """
         operation = OPERATIONS[_get_of(entity)]
         get, region, fault = self._steps[operation.name], self._region, self._labels.fault
 
-        async def look(call: Call, id_: str) -> bool:
+        async def look(call: Call, id_: str) -> bool | None:
             asked = Call(operation, {"id": id_}, call.context)
             asked.record_id, asked.decision = id_, call.decision
             record = await get(asked)
             if record is None:
-                return False
+                return None
             code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
             if code is not None:
                 self._enforcer.object_to(call, code)

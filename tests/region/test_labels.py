@@ -183,7 +183,7 @@ async def test_a_callers_own_label_is_refused(operation: str, labels: Any, bare:
         assert await handlers["message.get"](id="r") == {"sessionId": "s"}
 
 
-async def test_an_update_of_nothing_is_told_by_the_handler(bare: Backend) -> None:
+async def test_an_update_of_nothing_raises_as_without_the_guard(bare: Backend) -> None:
     handlers = guarded(bare)
     with call_context(tenant="acme"):
         for entity in UPDATED:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from storescope import BackendInfo, ResidencyError, call_context, wrap
+from storescope import BackendInfo, RecordNotFoundError, ResidencyError, call_context, wrap
 from storescope.middleware import ResidencyPolicy, region_guard
 from storescope.middleware._region._labels import FIELD
 from tests.middleware.helpers import memory_map
@@ -101,3 +101,21 @@ class TestTheCallersOwnRecord:
         store.meanwhile["setup.get"] = lambda: value.update({FIELD: self.forged})
         await store.handlers["setup.set"](id="x", value=value)
         assert await store.rows["setup.get"](id="x") == {"a": 1}
+
+
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+async def test_an_update_changes_no_record_that_was_put_there_after_the_look(tenant: str) -> None:
+    """Else it would move the record to another session and leave its label behind, and nobody could read it again."""
+    store = Waiting()
+
+    async def put() -> None:
+        store.meanwhile.clear()
+        with call_context(tenant=tenant):
+            await store.handlers["message.set"](id="m", value={"sessionId": "s"})
+
+    store.meanwhile["message.get"] = put
+    with call_context(tenant="acme"), pytest.raises(RecordNotFoundError):
+        await store.handlers["message.update"](id="m", updates={"sessionId": "t"})
+    assert "message.update" not in store.called
+    with call_context(tenant=tenant):
+        assert await store.handlers["message.get"](id="m") == {"sessionId": "s"}
