@@ -64,6 +64,11 @@ class Decision:
         fact = self.facts.get("exception")
         return fact.value if fact else None
 
+    @property
+    def is_objection(self) -> bool:
+        """Whether it was made because of a record's label."""
+        return self.code.startswith("label_")
+
     def explain(self) -> str:
         """Return one line: what was decided, by which rule, why, what would be allowed. It names no tenant."""
         by = f" by rule {self.rule!r}" if self.rule else ""

@@ -38,10 +38,10 @@ class Enforcer:
         return step
 
     def admit(self, call: Call) -> None:
-        """Let a call go on to the backend.
+        """Let a call go on to the backend; asked again after every wait, right before the next contact.
 
-        It was decided when it was opened. If it waited since then, for the disk of the audit log for example, a
-        tightened policy or an exception's end counts all the same.
+        It was decided when it was opened. If it waited since then, for the disk of the audit log or for a look at
+        a record, a tightened policy or an exception's end counts all the same.
 
         Raises:
             ResidencyError: If it is denied.
@@ -52,7 +52,7 @@ class Enforcer:
                 f"{call.operation.name}: no residency decision was made, so the call is denied"
             )
         if not self._memory.still_holds(decision):
-            decision = call.decision = self._memory.ask(call.operation.name, call)
+            decision = call.decision = self._decide_anew(call, decision)
         if call.refusal is not None:  # a layer inside might answer it
             raise call.refusal
         if not decision.allowed:
@@ -64,18 +64,35 @@ class Enforcer:
         Raises:
             ResidencyError: If it is denied.
         """
-        decision = call.decision = self._memory.object_to(_decision_of(call), code)
+        decision = self._in_force(call)
+        if decision.allowed:
+            decision = self._memory.object_to(decision, code)
+        call.decision = decision
         if not decision.allowed:
             raise _denial(call, decision)
 
     def note_filtered(self, call: Call, code: str) -> None:
-        """Note that rows were left out of a list."""
-        call.decision = self._memory.filtered(_decision_of(call), code)
+        """Note that rows were left out of a list.
 
+        Raises:
+            ResidencyError: If the whole call is denied by now.
+        """
+        decision = call.decision = self._in_force(call)
+        if not decision.allowed:
+            raise _denial(call, decision)
+        call.decision = self._memory.filtered(decision, code)
 
-def _decision_of(call: Call) -> Decision:
-    decision: Any = call.decision
-    return decision  # type: ignore[no-any-return] # `admit` made sure of it
+    def _in_force(self, call: Call) -> Decision:
+        """Return the decision about a call that was admitted, and perhaps waited since then."""
+        decision: Any = call.decision
+        return decision if self._memory.still_holds(decision) else self._decide_anew(call, decision)
+
+    def _decide_anew(self, call: Call, before: Decision) -> Decision:
+        """Decide by the policy in force now. A label that was found at fault stays so, whatever else changes."""
+        decision = self._memory.ask(call.operation.name, call)
+        if decision.allowed and before.is_objection:
+            return self._memory.object_to(decision, before.code)
+        return decision
 
 
 def _denial(call: Call, decision: Decision) -> ResidencyError:

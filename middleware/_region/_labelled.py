@@ -1,6 +1,7 @@
 """The guard's steps over records that carry labels: add one on every write, check and strip it on every read.
 
 A write looks first at the record that it would replace or change, so that nothing is taken from another tenant.
+After each look the call is held to the policy anew: it may have changed meanwhile.
 An update names the label only where it names the session: the two change together or not at all, whatever else is
 written meanwhile.
 """
@@ -152,17 +153,20 @@ class LabelledMap:
         """
         operation = OPERATIONS[_get_of(entity)]
         get, region, fault = self._steps[operation.name], self._region, self._labels.fault
+        admit, object_to = self._enforcer.admit, self._enforcer.object_to
 
         async def look(call: Call, id_: str) -> bool | None:
             asked = Call(operation, {"id": id_}, call.context)
             asked.record_id, asked.decision = id_, call.decision
             record = await get(asked)
-            if record is None:
-                return None
-            code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
+            code = None
+            if record is not None:
+                code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
             if code is not None:
-                self._enforcer.object_to(call, code)
-            return code is None
+                object_to(call, code)
+            else:
+                admit(call)  # it waited
+            return None if record is None else code is None
 
         return look
 

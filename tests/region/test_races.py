@@ -10,11 +10,12 @@ from storescope import BackendInfo, RecordNotFoundError, ResidencyError, call_co
 from storescope.middleware import ResidencyPolicy, region_guard
 from storescope.middleware._region._labels import FIELD
 from tests.middleware.helpers import memory_map
-from tests.region.policies import EU, sound
+from tests.region.policies import EU, US, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+EXPIRES = 1796083200.0  # 2026-12-01T00:00:00Z
 TENANTS = {"acme": "eu-only", "globex": "eu-only"}
 OWN = {"tenant": "acme", "region": EU}
 
@@ -119,3 +120,78 @@ async def test_an_update_changes_no_record_that_was_put_there_after_the_look(ten
     assert "message.update" not in store.called
     with call_context(tenant=tenant):
         assert await store.handlers["message.get"](id="m") == {"sessionId": "s"}
+
+
+FORBIDDEN: dict[str, Any] = {"tenants": {"globex": "eu-only"}}
+
+
+@pytest.mark.parametrize("look", ["message.get", "session.get"])
+async def test_a_policy_that_is_tightened_during_a_look_stops_the_call_there(look: str) -> None:
+    source = Source()
+    store = Waiting(source)
+    with call_context(tenant="acme"):
+        await store.handlers["session.set"](id="s", value={})
+        store.called.clear()
+        store.meanwhile[look] = lambda: source.swap(**FORBIDDEN)
+        with pytest.raises(ResidencyError) as denied:
+            await store.handlers["message.set"](id="m", value={"sessionId": "s"})
+    assert (denied.value.decision.code, denied.value.decision.policy) == ("tenant_unlisted", source.current.digest)
+    assert store.called == ["message.get", "session.get"][: 1 + (look == "session.get")]
+    assert await store.rows["message.get"](id="m") is None
+
+
+async def test_an_exception_that_ends_during_a_look_stops_the_call_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = EXPIRES - 1
+    monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: now)
+    excepted = {**sound()["exceptions"][0], "operations": ["session.set"]}
+    store = Waiting(Source(exceptions=[excepted]))
+
+    def end() -> None:
+        nonlocal now
+        now = EXPIRES
+
+    store.meanwhile["session.get"] = end
+    with call_context(tenant="acme", region=US), pytest.raises(ResidencyError):
+        await store.handlers["session.set"](id="s", value={})
+    assert store.called == ["session.get"]
+
+
+async def test_a_wrong_label_that_monitoring_let_through_counts_once_the_policy_is_enforced() -> None:
+    source = Source(mode="monitor")
+    store = Waiting(source)
+    await store.rows["message.set"](id="m", value={"sessionId": "s", FIELD: {**OWN, "tenant": "globex"}})
+    store.meanwhile["session.get"] = source.swap  # the look at the record is over
+    with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
+        await store.handlers["message.set"](id="m", value={"sessionId": "s"})
+    assert denied.value.decision.code == "label_tenant_mismatch"
+    assert "message.set" not in store.called
+
+
+RULES: dict[str, Any] = {**sound()["rules"], "watched": {**sound()["rules"]["eu-only"], "mode": "monitor"}}
+
+
+class TestAWrongLabelIsJudgedByThePolicyInForceWhenItIsSeen:
+    before: ClassVar[dict[str, Any]] = {"rules": {**RULES, "watched": RULES["eu-only"]}, "version": "before"}
+
+    def store(self, happens: Callable[[Source], None], **options: Any) -> tuple[Waiting, Source]:
+        source = Source(**self.before, tenants={"acme": "watched"})
+        store = Waiting(source, **options)
+        store.meanwhile |= dict.fromkeys(("message.get", "message.listBySession"), lambda: happens(source))
+        return store, source
+
+    @pytest.mark.parametrize(("operation", "name"), [("message.get", "id"), ("message.listBySession", "session_id")])
+    async def test_not_by_the_rule_that_its_tenant_had(self, operation: str, name: str) -> None:
+        """The old rule is monitored by now, but the tenant has another one, which is enforced."""
+        store, source = self.store(lambda source: source.swap(rules=RULES))
+        await store.rows["message.set"](id="s", value={"sessionId": "s", FIELD: {**OWN, "tenant": "globex"}})
+        with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
+            await store.handlers[operation](**{name: "s"})
+        assert (denied.value.decision.rule, denied.value.decision.policy) == ("eu-only", source.current.digest)
+
+    @pytest.mark.parametrize("mixed_lists", ["raise", "filter"])
+    async def test_and_so_is_the_whole_call(self, mixed_lists: str) -> None:
+        store, _ = self.store(lambda source: source.swap(**FORBIDDEN), mixed_lists=mixed_lists)
+        await store.rows["message.set"](id="m", value={"sessionId": "s"})
+        with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
+            await store.handlers["message.listBySession"](session_id="s")
+        assert denied.value.decision.code == "tenant_unlisted"
