@@ -58,29 +58,29 @@ class Enforcer:
         if not decision.allowed:
             raise _denial(call, decision)
 
-    def object_to(self, call: Call, code: str) -> None:
+    def object_to(self, call: Call, code: str, *, leave_out: bool = False) -> bool:
         """Deny a call because of a record's label, unless the policy only monitors.
 
+        Args:
+            call: The call.
+            code: What is wrong with the label.
+            leave_out: Whether the record is left out of what is returned, instead of the call being denied.
+
+        Returns:
+            Whether the record is to be left out.
+
         Raises:
-            ResidencyError: If it is denied.
+            ResidencyError: If the call is denied.
         """
         decision = self._in_force(call)
-        if decision.allowed:
-            decision = self._memory.object_to(decision, code)
-        call.decision = decision
-        if not decision.allowed:
-            raise _denial(call, decision)
-
-    def note_filtered(self, call: Call, code: str) -> None:
-        """Note that rows were left out of a list.
-
-        Raises:
-            ResidencyError: If the whole call is denied by now.
-        """
-        decision = call.decision = self._in_force(call)
-        if not decision.allowed:
-            raise _denial(call, decision)
-        call.decision = self._memory.filtered(decision, code)
+        objection = self._memory.object_to(decision, code) if decision.allowed else decision
+        if leave_out and decision.allowed and not objection.allowed:
+            call.decision = self._memory.filtered(decision, code)
+            return True
+        call.decision = objection
+        if not objection.allowed:
+            raise _denial(call, objection)
+        return False
 
     def _in_force(self, call: Call) -> Decision:
         """Return the decision about a call that was admitted, and perhaps waited since then."""

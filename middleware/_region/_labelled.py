@@ -115,17 +115,11 @@ class LabelledMap:
             if not isinstance(rows, list):  # no list at all: nothing of it can be checked
                 self._enforcer.object_to(call, "label_missing")
                 return rows
-            kept, left_out = [], None
+            kept = []
             for row in rows:
                 code = self._fault_in_list(call, entity, row)
-                if code is not None and self._filter:
-                    left_out = code
-                    continue
-                if code is not None:
-                    self._enforcer.object_to(call, code)
-                kept.append(_stripped(row))
-            if left_out is not None:
-                self._enforcer.note_filtered(call, left_out)
+                if code is None or not self._enforcer.object_to(call, code, leave_out=self._filter):
+                    kept.append(_stripped(row))
             return kept
 
         return step

@@ -284,6 +284,16 @@ async def test_monitoring_lets_through_and_labels_nothing_that_is_not_its_own(ba
     assert await bare["session.get"](id="nobody's") == {}
 
 
+async def test_monitoring_leaves_no_rows_out_and_counts_them(bare: Backend, tmp_path: Path) -> None:
+    """Whoever turns the guard on to watch first, before old rows are adopted, must go on seeing them."""
+    with AuditLog.open(tmp_path / "audit") as log, call_context(tenant="acme", region=EU):
+        handlers = wrap(bare, audit(log), region_guard(MONITORING, mixed_lists="filter"))
+        await bare["message.set"](id="old", value={"sessionId": "s"})
+        assert await handlers["message.listBySession"](session_id="s") == [{"sessionId": "s"}]
+    (outcome,) = records_of(tmp_path, "outcome")
+    assert (outcome["decision"], outcome["code"]) == ("would_deny", "label_missing")
+
+
 @pytest.mark.parametrize(
     "change",
     [{"mac": "0" * 32}, {"mac": 7}, {"id": "other"}, {"id": 7}, {"mac": None}],
