@@ -61,7 +61,7 @@ class Decision:
     @property
     def exception(self) -> str | None:
         """The id of the policy's exception that let the call through."""
-        fact = self.facts.get("exception")
+        fact = self.facts.get("exception") if self.allowed else None  # its label may deny the record all the same
         return fact.value if fact else None
 
     @property

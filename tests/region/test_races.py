@@ -8,6 +8,7 @@ import pytest
 
 from storescope import BackendInfo, RecordNotFoundError, ResidencyError, call_context, wrap
 from storescope.middleware import ResidencyPolicy, region_guard
+from storescope.middleware._region._engine import Question, decide, object_to
 from storescope.middleware._region._labels import FIELD
 from tests.middleware.helpers import memory_map
 from tests.region.policies import EU, US, sound
@@ -195,3 +196,24 @@ class TestAWrongLabelIsJudgedByThePolicyInForceWhenItIsSeen:
         with call_context(tenant="acme"), pytest.raises(ResidencyError) as denied:
             await store.handlers["message.listBySession"](session_id="s")
         assert denied.value.decision.code == "tenant_unlisted"
+
+
+class TestAnExceptionAndAWrongLabel:
+    async def test_a_denial_names_no_exception(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It let nothing through: the record's label denied it."""
+        monkeypatch.setattr("storescope.middleware._region._memory.time.time", lambda: EXPIRES - 1)
+        store = Waiting(Source(exceptions=sound()["exceptions"]))
+        await store.rows["session.set"](id="s", value={})
+        with call_context(tenant="acme", region=US), pytest.raises(ResidencyError) as denied:
+            await store.handlers["session.get"](id="s")
+        assert (denied.value.decision.code, denied.value.decision.exception) == ("label_missing", None)
+
+    @pytest.mark.parametrize(("until", "expires"), [("2026-11-01T00:00:00Z", EXPIRES - 30 * 86400), (None, EXPIRES)])
+    def test_what_both_let_through_lasts_as_long_as_both(self, until: str | None, expires: float) -> None:
+        ends = {} if until is None else {"monitor_until": until}
+        policy = ResidencyPolicy.from_dict(sound(mode="monitor", **ends))
+        question = Question("session.get", "acme", EU, US, BackendInfo("memory", region=EU))
+        excepted = decide(policy, question, 0)
+        assert (excepted.exception, excepted.expires) == ("support", EXPIRES)
+        objection = object_to(policy, excepted, "label_missing", 0)
+        assert (objection.effect, objection.exception, objection.expires) == ("would_deny", "support", expires)
