@@ -61,8 +61,13 @@ class Decision:
     @property
     def exception(self) -> str | None:
         """The id of the policy's exception that let the call through."""
-        fact = self.facts.get("exception")
+        fact = self.facts.get("exception") if self.allowed else None  # its label may deny the record all the same
         return fact.value if fact else None
+
+    @property
+    def is_objection(self) -> bool:
+        """Whether it was made because of a record's label."""
+        return self.code.startswith("label_")
 
     def explain(self) -> str:
         """Return one line: what was decided, by which rule, why, what would be allowed. It names no tenant."""

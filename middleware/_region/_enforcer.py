@@ -38,10 +38,10 @@ class Enforcer:
         return step
 
     def admit(self, call: Call) -> None:
-        """Let a call go on to the backend.
+        """Let a call go on to the backend; asked again after every wait, right before the next contact.
 
-        It was decided when it was opened. If it waited since then, for the disk of the audit log for example, a
-        tightened policy or an exception's end counts all the same.
+        It was decided when it was opened. If it waited since then, for the disk of the audit log or for a look at
+        a record, a tightened policy or an exception's end counts all the same.
 
         Raises:
             ResidencyError: If it is denied.
@@ -52,30 +52,47 @@ class Enforcer:
                 f"{call.operation.name}: no residency decision was made, so the call is denied"
             )
         if not self._memory.still_holds(decision):
-            decision = call.decision = self._memory.ask(call.operation.name, call)
+            decision = call.decision = self._decide_anew(call, decision)
         if call.refusal is not None:  # a layer inside might answer it
             raise call.refusal
         if not decision.allowed:
             raise _denial(call, decision)
 
-    def object_to(self, call: Call, code: str) -> None:
+    def object_to(self, call: Call, code: str, *, leave_out: bool = False) -> bool:
         """Deny a call because of a record's label, unless the policy only monitors.
 
+        Args:
+            call: The call.
+            code: What is wrong with the label.
+            leave_out: Whether the record is left out of what is returned, instead of the call being denied.
+
+        Returns:
+            Whether the record is to be left out.
+
         Raises:
-            ResidencyError: If it is denied.
+            ResidencyError: If the call is denied.
         """
-        decision = call.decision = self._memory.object_to(_decision_of(call), code)
-        if not decision.allowed:
-            raise _denial(call, decision)
+        decision = self._in_force(call)
+        objection = self._memory.object_to(decision, code) if decision.allowed else decision
+        if leave_out and decision.allowed and not objection.allowed:
+            call.decision = self._memory.filtered(decision, code)
+            return True
+        call.decision = objection
+        if not objection.allowed:
+            raise _denial(call, objection)
+        return False
 
-    def note_filtered(self, call: Call, code: str) -> None:
-        """Note that rows were left out of a list."""
-        call.decision = self._memory.filtered(_decision_of(call), code)
+    def _in_force(self, call: Call) -> Decision:
+        """Return the decision about a call that was admitted, and perhaps waited since then."""
+        decision: Any = call.decision
+        return decision if self._memory.still_holds(decision) else self._decide_anew(call, decision)
 
-
-def _decision_of(call: Call) -> Decision:
-    decision: Any = call.decision
-    return decision  # type: ignore[no-any-return] # `admit` made sure of it
+    def _decide_anew(self, call: Call, before: Decision) -> Decision:
+        """Decide by the policy in force now. A label that was found at fault stays so, whatever else changes."""
+        decision = self._memory.ask(call.operation.name, call)
+        if decision.allowed and before.is_objection:
+            return self._memory.object_to(decision, before.code)
+        return decision
 
 
 def _denial(call: Call, decision: Decision) -> ResidencyError:

@@ -72,12 +72,16 @@ def may_rest(policy: ResidencyPolicy, tenant: str | None, backend: BackendInfo, 
 
 
 def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
-    """Return what becomes of a decision, at the time `now`, when a record's label is found at fault."""
+    """Return what becomes of this policy's decision, at the time `now`, when a record's label is at fault."""
     rule = policy.rules.get(decision.rule or "")
     denied = replace(
         decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None
     )
-    return _unless_monitored(rule or policy, denied, now)
+    judged = _unless_monitored(rule or policy, denied, now)
+    if not judged.allowed or decision.expires is None:
+        return judged
+    # By an exception and by monitoring: what needs both lasts no longer than either.
+    return replace(judged, expires=min(decision.expires, judged.expires or inf))
 
 
 def filtered(decision: Decision, code: str) -> Decision:

@@ -1,6 +1,7 @@
 """The guard's steps over records that carry labels: add one on every write, check and strip it on every read.
 
 A write looks first at the record that it would replace or change, so that nothing is taken from another tenant.
+After each look the call is held to the policy anew: it may have changed meanwhile.
 An update names the label only where it names the session: the two change together or not at all, whatever else is
 written meanwhile.
 """
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.call import Call
 from storescope.contract import IN_SESSION, OPERATIONS, Operation
-from storescope.errors import PolicyError
+from storescope.errors import PolicyError, RecordNotFoundError
 from storescope.middleware._region._labels import FIELD
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ class LabelledMap:
         async def step(call: Call) -> Any:
             admit(call)
             given = call.params
+            record = self._labelled(call, entity, given["value"])
             await look(call, given["id"])
-            value = given["value"]
             if entity in IN_SESSION:
-                await self._look_at_session(call, value["sessionId"])
-            call.params = {"id": given["id"], "value": self._labelled(call, entity, value)}
+                await self._look_at_session(call, record["sessionId"])
+            call.params = {"id": given["id"], "value": record}
             try:
                 return await next_step(call)
             finally:
@@ -88,12 +89,15 @@ class LabelledMap:
         async def step(call: Call) -> Any:
             admit(call)
             given = call.params
-            found = await look(call, given["id"])
-            updates = given["updates"]
+            updates = _own(given["updates"])
+            is_right = await look(call, given["id"])
+            if is_right is None:  # what is put there from now on was not looked at
+                raise RecordNotFoundError(entity, given["id"])
             if entity in IN_SESSION and "sessionId" in updates:
                 await self._look_at_session(call, updates["sessionId"])
-                if found:  # else there is nothing to label: the handler says so
-                    call.params = {"id": given["id"], "updates": self._labelled(call, entity, updates)}
+                if is_right:
+                    updates = self._labelled(call, entity, updates)
+            call.params = {"id": given["id"], "updates": updates}
             try:
                 record = await next_step(call)
             finally:
@@ -111,24 +115,18 @@ class LabelledMap:
             if not isinstance(rows, list):  # no list at all: nothing of it can be checked
                 self._enforcer.object_to(call, "label_missing")
                 return rows
-            kept, left_out = [], None
+            kept = []
             for row in rows:
                 code = self._fault_in_list(call, entity, row)
-                if code is not None and self._filter:
-                    left_out = code
-                    continue
-                if code is not None:
-                    self._enforcer.object_to(call, code)
-                kept.append(_stripped(row))
-            if left_out is not None:
-                self._enforcer.note_filtered(call, left_out)
+                if code is None or not self._enforcer.object_to(call, code, leave_out=self._filter):
+                    kept.append(_stripped(row))
             return kept
 
         return step
 
     def _fault_in_list(self, call: Call, entity: str, row: Any) -> str | None:
         code = self._labels.fault(entity, None, row, tenant=call.context.tenant, region=self._region)
-        if code is None and row["sessionId"] != call.session_id:
+        if code is None and row.get("sessionId") != call.session_id:
             return "label_session_mismatch"
         return code
 
@@ -141,21 +139,28 @@ class LabelledMap:
             self._enforcer.object_to(call, code)
         return _stripped(record)
 
-    def _looker(self, entity: str) -> Callable[[Call, str], Awaitable[bool]]:
-        """Return what holds the record that is there to its label, and says whether there is one."""
+    def _looker(self, entity: str) -> Callable[[Call, str], Awaitable[bool | None]]:
+        """Return what holds the record that is there to its label.
+
+        It says True if the label is right, False if it is wrong and the policy only monitors, None if no record is
+        there.
+        """
         operation = OPERATIONS[_get_of(entity)]
         get, region, fault = self._steps[operation.name], self._region, self._labels.fault
+        admit, object_to = self._enforcer.admit, self._enforcer.object_to
 
-        async def look(call: Call, id_: str) -> bool:
+        async def look(call: Call, id_: str) -> bool | None:
             asked = Call(operation, {"id": id_}, call.context)
             asked.record_id, asked.decision = id_, call.decision
             record = await get(asked)
-            if record is None:
-                return False
-            code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
+            code = None
+            if record is not None:
+                code = fault(entity, id_, record, tenant=call.context.tenant, region=region)
             if code is not None:
-                self._enforcer.object_to(call, code)
-            return code is None
+                object_to(call, code)
+            else:
+                admit(call)  # it waited
+            return None if record is None else code is None
 
         return look
 
@@ -169,16 +174,21 @@ class LabelledMap:
         self._sessions.add(key)
 
     def _labelled(self, call: Call, entity: str, record: dict[str, Any]) -> dict[str, Any]:
-        """Return the record with its label; without, if monitoring lets a call through that names no tenant."""
+        """Return a copy with its label; without, if monitoring lets a call through that names no tenant."""
         tenant = call.context.tenant
         if not tenant or self._region is None:
-            return record
+            return _own(record)
         label = self._labels.make(entity, call.params["id"], record, tenant=tenant, region=self._region)
         return {**record, FIELD: label}
 
 
 def _get_of(entity: str) -> str:
     return f"{entity}.get"
+
+
+def _own(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy without the reserved field: the caller may change its own record while the call waits."""
+    return {name: value for name, value in record.items() if name != FIELD}
 
 
 def _stripped(record: Any) -> Any:

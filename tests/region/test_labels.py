@@ -183,7 +183,7 @@ async def test_a_callers_own_label_is_refused(operation: str, labels: Any, bare:
         assert await handlers["message.get"](id="r") == {"sessionId": "s"}
 
 
-async def test_an_update_of_nothing_is_told_by_the_handler(bare: Backend) -> None:
+async def test_an_update_of_nothing_raises_as_without_the_guard(bare: Backend) -> None:
     handlers = guarded(bare)
     with call_context(tenant="acme"):
         for entity in UPDATED:
@@ -282,6 +282,16 @@ async def test_monitoring_lets_through_and_labels_nothing_that_is_not_its_own(ba
     assert await bare["message.get"](id="old") == {"sessionId": "t", "a": 1}  # adoption is explicit
     await handlers["session.set"](id="nobody's", value={})  # no tenant: nothing that a label could say
     assert await bare["session.get"](id="nobody's") == {}
+
+
+async def test_monitoring_leaves_no_rows_out_and_counts_them(bare: Backend, tmp_path: Path) -> None:
+    """Whoever turns the guard on to watch first, before old rows are adopted, must go on seeing them."""
+    with AuditLog.open(tmp_path / "audit") as log, call_context(tenant="acme", region=EU):
+        handlers = wrap(bare, audit(log), region_guard(MONITORING, mixed_lists="filter"))
+        await bare["message.set"](id="old", value={"sessionId": "s"})
+        assert await handlers["message.listBySession"](session_id="s") == [{"sessionId": "s"}]
+    (outcome,) = records_of(tmp_path, "outcome")
+    assert (outcome["decision"], outcome["code"]) == ("would_deny", "label_missing")
 
 
 @pytest.mark.parametrize(
