@@ -9,7 +9,7 @@ from benchmarks._raw import UPDATES, same_calls
 from benchmarks._raw_postgres import RawPostgres
 from benchmarks._result import Result, Row
 from benchmarks._rounds import median, microseconds, ratio
-from benchmarks._stores import STORES, opened, started
+from benchmarks._stores import STORES, one_core, opened, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,14 @@ LIST = "message.listBySession"
 async def run(
     folder: Path, stores: tuple[str, ...] = STORES, *, calls: int = CALLS, rounds: int = ROUNDS
 ) -> Result:
-    """Measure the bare backends, without middleware. The limit is for operations on a single record."""
+    """Measure the bare backends, without middleware. The limit is for operations on a single record.
+
+    What each side's work costs is what counts here, so client and server share one core.
+    """
     rows: list[Row] = []
     raw: dict[str, dict[str, list[float]]] = {}
     for store in stores:
-        with started(store, folder) as address:
+        with one_core(), started(store, folder) as address:
             for operation, figures in (await _measure(store, address, calls, rounds)).items():
                 name = f"{store} {operation}" + (f" of {LISTED}" if operation == LIST else "")
                 share = ratio(figures, "ours", "raw")

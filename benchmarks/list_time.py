@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks._rounds import Work
 
-ROUNDS, LIMIT = 30, 1.3
+ROUNDS, LIMIT = 45, 1.3
 _READ = 2_000  # records in a round, or one list if it is longer: short rounds have a chance to go undisturbed
 
 
