@@ -42,20 +42,22 @@ def policy_of(tenants: int) -> ResidencyPolicy:
 
 
 def deciding(tenants: int, *, seen: bool) -> Callable[[], Awaitable[None]]:
-    """Return what decides about one call after the other, each of the next tenant."""
+    """Return what decides about one call after the other, each of the next tenant.
+
+    There are as many calls whatever the number of tenants: what it costs to walk over them is the same.
+    """
     memory = Memory(FixedPolicy(policy_of(tenants)), BACKEND, REGION, "off")
     operation = OPERATIONS["session.get"]
     made = [
-        Call(operation, {"id": "s"}, CallContext(tenant=f"tenant-{number}", region=REGION))
-        for number in range(tenants)
+        Call(operation, {"id": "s"}, CallContext(tenant=f"tenant-{number % tenants}", region=REGION))
+        for number in range(MANY)
     ]
-    calls, last, decisions = cycle(made), made[-1], memory._seen.decisions  # noqa: SLF001 (to forget them)
+    calls, decisions = cycle(made), memory._seen.decisions  # noqa: SLF001 (to forget them)
     decide = memory.opener(operation.name)
 
     async def work() -> None:
-        call = next(calls)
-        decide(call)
-        if call is last and not seen:
+        decide(next(calls))
+        if not seen and len(decisions) == tenants:
             decisions.clear()
 
     for call in made if seen else ():
