@@ -72,7 +72,7 @@ def may_rest(policy: ResidencyPolicy, tenant: str | None, backend: BackendInfo, 
 
 
 def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
-    """Return what becomes of this policy's decision, at the time `now`, when a record's label is found at fault."""
+    """Return what becomes of this policy's decision, at the time `now`, when a record's label is at fault."""
     rule = policy.rules.get(decision.rule or "")
     denied = replace(
         decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None

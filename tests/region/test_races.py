@@ -12,11 +12,11 @@ from storescope.middleware._region._engine import Question, decide, object_to
 from storescope.middleware._region._labels import FIELD
 from tests.middleware.helpers import memory_map
 from tests.region.policies import EU, US, sound
+from tests.region.strategies import EXPIRES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXPIRES = 1796083200.0  # 2026-12-01T00:00:00Z
 TENANTS = {"acme": "eu-only", "globex": "eu-only"}
 OWN = {"tenant": "acme", "region": EU}
 
@@ -85,21 +85,24 @@ class TestTheCallersOwnRecord:
     forged: ClassVar[dict[str, Any]] = {"tenant": "globex", "region": EU}
 
     async def test_of_a_set(self) -> None:
-        store, value = Waiting(), {"sessionId": "s"}
+        store = Waiting()
+        value: dict[str, Any] = {"sessionId": "s"}
         store.meanwhile["message.get"] = lambda: value.update({"sessionId": "theirs", FIELD: self.forged})
         with call_context(tenant="acme"):
             await store.handlers["message.set"](id="m", value=value)
             assert await store.handlers["message.get"](id="m") == {"sessionId": "s"}
 
     async def test_of_an_update(self) -> None:
-        store, updates = Waiting(), {"a": 2}
+        store = Waiting()
+        updates: dict[str, Any] = {"a": 2}
         with call_context(tenant="acme"):
             await store.handlers["message.set"](id="m", value={"sessionId": "s", "a": 1})
             store.meanwhile["message.get"] = lambda: updates.update({"sessionId": "theirs", FIELD: self.forged})
             assert await store.handlers["message.update"](id="m", updates=updates) == {"sessionId": "s", "a": 2}
 
     async def test_of_one_who_names_no_tenant_and_is_monitored(self) -> None:
-        store, value = Waiting(Source(mode="monitor")), {"a": 1}
+        store = Waiting(Source(mode="monitor"))
+        value: dict[str, Any] = {"a": 1}
         store.meanwhile["setup.get"] = lambda: value.update({FIELD: self.forged})
         await store.handlers["setup.set"](id="x", value=value)
         assert await store.rows["setup.get"](id="x") == {"a": 1}
@@ -107,7 +110,7 @@ class TestTheCallersOwnRecord:
 
 @pytest.mark.parametrize("tenant", ["acme", "globex"])
 async def test_an_update_changes_no_record_that_was_put_there_after_the_look(tenant: str) -> None:
-    """Else it would move the record to another session and leave its label behind, and nobody could read it again."""
+    """Else it would move the record to another session without its label, and nobody could read it again."""
     store = Waiting()
 
     async def put() -> None:
@@ -180,7 +183,9 @@ class TestAWrongLabelIsJudgedByThePolicyInForceWhenItIsSeen:
         store.meanwhile |= dict.fromkeys(("message.get", "message.listBySession"), lambda: happens(source))
         return store, source
 
-    @pytest.mark.parametrize(("operation", "name"), [("message.get", "id"), ("message.listBySession", "session_id")])
+    @pytest.mark.parametrize(
+        ("operation", "name"), [("message.get", "id"), ("message.listBySession", "session_id")]
+    )
     async def test_not_by_the_rule_that_its_tenant_had(self, operation: str, name: str) -> None:
         """The old rule is monitored by now, but the tenant has another one, which is enforced."""
         store, source = self.store(lambda source: source.swap(rules=RULES))
@@ -208,7 +213,9 @@ class TestAnExceptionAndAWrongLabel:
             await store.handlers["session.get"](id="s")
         assert (denied.value.decision.code, denied.value.decision.exception) == ("label_missing", None)
 
-    @pytest.mark.parametrize(("until", "expires"), [("2026-11-01T00:00:00Z", EXPIRES - 30 * 86400), (None, EXPIRES)])
+    @pytest.mark.parametrize(
+        ("until", "expires"), [("2026-11-01T00:00:00Z", EXPIRES - 30 * 86400), (None, EXPIRES)]
+    )
     def test_what_both_let_through_lasts_as_long_as_both(self, until: str | None, expires: float) -> None:
         ends = {} if until is None else {"monitor_until": until}
         policy = ResidencyPolicy.from_dict(sound(mode="monitor", **ends))
