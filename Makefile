@@ -2,6 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+PYTEST := -m pytest -q -n auto --maxprocesses 4 # each worker has servers of its own
 
 .PHONY: demo test test-long bench lint format servers clean
 
@@ -10,7 +11,7 @@ demo: $(READY)
 
 test: lint servers
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest -q
+	$(PY) -m coverage run $(PYTEST)
 	$(PY) -m coverage combine -q
 	$(PY) -m coverage report
 
@@ -18,7 +19,7 @@ test: lint servers
 test-long: export STORESCOPE_ROUNDS_SCALE := 20
 test-long: export STORESCOPE_LONG := 1
 test-long: servers
-	$(PY) -m pytest -q -o timeout=3600
+	$(PY) $(PYTEST) -o timeout=3600
 
 bench: servers
 	$(PY) -m benchmarks

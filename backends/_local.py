@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -147,9 +146,8 @@ class LocalTable:
 
 
 def _select(db: sqlite3.Connection, key: tuple[str, str, str]) -> bytes | None:
-    with closing(db.execute(_GET, key)) as rows:
-        row = rows.fetchone()
-    return None if row is None else row[0]
+    rows = db.execute(_GET, key).fetchall()  # to the end, which ends the reading
+    return rows[0][0] if rows else None
 
 
 def _select_session(db: sqlite3.Connection, key: tuple[str, str, str]) -> list[Record]:

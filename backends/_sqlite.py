@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from storescope import BackendError, RecordTooLargeError, StorageError
+from storescope import BackendError, RecordTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
+    from types import TracebackType
 
 _VERSION = 1
 _SCHEMA = (
@@ -111,41 +111,63 @@ def _switch_to_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
         raise BackendError("this local: folder's file system has no shared memory, which SQLite's WAL needs")
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
+class transaction:  # noqa: N801 (used like a function; a generator costs more)
     """Hold the write lock for a block, from its first statement on; commit at the end, or undo all.
 
     Raises:
         BackendError: If the disk fails at the end. The write-ahead log may hold the whole transaction by then: if
             the process ends before another overwrites it, the next one to open the file finds it applied.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    committing = False
-    try:
-        yield
-        committing = True
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if committing and isinstance(error, sqlite3.Error) and _code(error).startswith("SQLITE_IOERR"):
-            raise _backend_error("commit", error, maybe_applied=True) from None
-        raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._undo()
+            return
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException as failure:
+            self._undo()
+            if isinstance(failure, sqlite3.Error) and _code(failure).startswith("SQLITE_IOERR"):
+                raise _backend_error("commit", failure, maybe_applied=True) from None
+            raise
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
-@contextmanager
-def translated(doing: str) -> Generator[None, None, None]:
+class translated:  # noqa: N801 (used like a function; a generator costs more)
     """Turn SQLite's errors into ours. Their texts are left behind; their names say enough."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (sqlite3.DataError, OverflowError) as error:
-        if isinstance(error, OverflowError) or error.sqlite_errorname == "SQLITE_TOOBIG":
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OverflowError) or (isinstance(error, sqlite3.DataError) and _is_too_big(error)):
             raise RecordTooLargeError("the record is larger than SQLite can hold") from None
-        raise _backend_error(doing, error) from None
-    except sqlite3.Error as error:
-        raise _backend_error(doing, error) from None
+        if isinstance(error, sqlite3.Error):
+            raise _backend_error(self._doing, error) from None
+
+
+def _is_too_big(error: sqlite3.DataError) -> bool:
+    return _code(error) == "SQLITE_TOOBIG"
 
 
 def _backend_error(doing: str, error: sqlite3.Error, *, maybe_applied: bool = False) -> BackendError:

@@ -17,12 +17,32 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import guard, layers, limit, redis_get
+from benchmarks import (
+    backend_calls,
+    guard,
+    layers,
+    limit,
+    list_gets,
+    list_memory,
+    list_time,
+    list_trips,
+    redis_get,
+)
 
 if TYPE_CHECKING:
     from benchmarks._result import Result
 
-BENCHMARKS = {"limit": limit.run, "layers": layers.run, "redis_get": redis_get.run, "guard": guard.run}
+BENCHMARKS = {
+    "limit": limit.run,
+    "layers": layers.run,
+    "redis_get": redis_get.run,
+    "guard": guard.run,
+    "backend_calls": backend_calls.run,
+    "list_gets": list_gets.run,
+    "list_trips": list_trips.run,
+    "list_time": list_time.run,
+    "list_memory": list_memory.run,
+}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -40,14 +60,14 @@ def machine() -> dict[str, str | int | None]:
 def show(console: Console, name: str, result: Result) -> None:
     """Print one benchmark."""
     table = Table(title=f"{name}: {result.question}", title_justify="left")
-    for column in ("", "us a call (median)", "ratio", "at most"):
+    for column in ("", result.unit, "ratio", "at most"):
         table.add_column(column, justify="left" if not column else "right")
     for row in result.rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         limit_ = "" if row.limit is None else f"{row.limit:.2f}"
-        limit_ += "" if row.most is None else f"{row.most:g} us"
+        limit_ += "" if row.most is None else f"{row.most:g}"
         limit_ += f" {'ok' if row.holds else 'MISSED'}" if limit_ else ""
-        table.add_row(row.name, f"{row.microseconds:.1f}", ratio, limit_)
+        table.add_row(row.name, f"{row.value:.1f}", ratio, limit_)
     console.print(table)
 
 

@@ -11,14 +11,14 @@ class Row:
 
     Attributes:
         name: What was measured.
-        microseconds: The median cost of a call.
+        value: The median cost, in the unit of the `Result`.
         ratio: What it costs in units of what it is compared with.
         limit: The ratio that it must not exceed; None where it is only reported.
-        most: The microseconds that it must not exceed, for what has nothing to be compared with.
+        most: The value that it must not exceed, for what has nothing to be compared with.
     """
 
     name: str
-    microseconds: float
+    value: float
     ratio: float | None = None
     limit: float | None = None
     most: float | None = None
@@ -26,14 +26,15 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the limits hold."""
-        within = self.most is None or self.microseconds <= self.most
+        within = self.most is None or self.value <= self.most
         return within and (self.ratio is None or self.limit is None or self.ratio <= self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A benchmark's table and its raw figures: contender -> microseconds per call, one figure a round."""
+    """A benchmark's table and its raw figures: contender -> one figure a round."""
 
     question: str
     rows: list[Row]
     raw: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    unit: str = "us a call (median)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +14,7 @@ Work: TypeAlias = Callable[[], Awaitable[Any]]
 
 
 async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: int) -> dict[str, list[float]]:
-    """Run every contender in turn, round after round.
+    """Run every contender in turn, round after round, each round in another order.
 
     Args:
         contenders: Name -> one call.
@@ -24,18 +25,29 @@ async def microseconds(contenders: Mapping[str, Work], *, calls: int, rounds: in
         Name -> microseconds per call, one figure a round.
     """
     figures: dict[str, list[float]] = {name: [] for name in contenders}
+    order, shuffled = list(contenders.items()), random.Random(0)
+    gc.collect()
+    gc.freeze()  # what is there by now need not be looked at after each round
     for number in range(rounds + 1):
-        for name, work in contenders.items():
-            gc.collect()
-            gc.disable()
-            begun = time.perf_counter()
-            for _ in range(calls):
-                await work()
-            took = time.perf_counter() - begun
-            gc.enable()
+        shuffled.shuffle(order)  # what ran before leaves the caches and the allocator as they suit it
+        for name, work in order:
+            took = await _time(work, calls)
             if number:
                 figures[name].append(took / calls * 1e6)
+        gc.collect()
+    gc.unfreeze()
     return figures
+
+
+async def _time(work: Work, calls: int) -> float:
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        for _ in range(calls):
+            await work()
+        return time.perf_counter() - begun
+    finally:
+        gc.enable()
 
 
 def median(figures: list[float]) -> float:
@@ -43,9 +55,23 @@ def median(figures: list[float]) -> float:
     return statistics.median(figures)
 
 
+def quietest(figures: list[float]) -> float:
+    """Return a contender's best round.
+
+    For work of tens of milliseconds, of which hardly any goes undisturbed on a shared machine, the median says how
+    busy the others were. What disturbs only adds, so the best round says what the work itself takes.
+    """
+    return min(figures)
+
+
 def ratio(figures: Mapping[str, list[float]], above: str, below: str) -> float:
     """Return the median, over the rounds, of one contender's cost divided by another's in the same round."""
     return statistics.median(a / b for a, b in zip(figures[above], figures[below], strict=True))
+
+
+def quiet_ratio(figures: Mapping[str, list[float]], above: str, below: str) -> float:
+    """Return one contender's best round divided by another's."""
+    return quietest(figures[above]) / quietest(figures[below])
 
 
 def added_ratio(figures: Mapping[str, list[float]], above: str, below: str, base: str) -> float:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks._result import Result, Row
 from benchmarks._rounds import median, microseconds, ratio
-from benchmarks._stacks import REGION, stack
-from storescope import call_context
+from benchmarks._stacks import POLICY, REGION, stack
+from storescope import call_context, wrap
 from storescope.backends import open_backend
+from storescope.middleware import region_guard
 from tests.servers import RedisServer
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ async def run(folder: Path) -> Result:
 
 async def _measure(url: str, folder: Path) -> Result:
     async with open_backend(url, region=REGION) as backend:
-        await backend["session.set"](id="s1", value={"createdAt": 1, "lastMessageId": "m1"})
         with contextlib.ExitStack() as opened:
             opened.enter_context(call_context(tenant="acme", actor="bench", region=REGION))
+            guarded = wrap(backend, region_guard(POLICY))  # the guard lets nobody read what it has not labelled
+            await guarded["session.set"](id="s1", value={"createdAt": 1, "lastMessageId": "m1"})
             contenders: dict[str, Work] = {"without": partial(backend["session.get"], id="s1")}
             for sampling in ("1 % sampled", "sampled"):
                 (folder / sampling).mkdir()

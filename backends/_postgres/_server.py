@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from storescope import BackendError
 from storescope.backends._postgres._errors import DRIVER_ERRORS, backend_error, is_lost, is_stale
+from storescope.backends._turns import Turn, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
 
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
@@ -36,7 +37,7 @@ class Server:
         self.schema = options.schema
         self._pool = pool
         self._timeout = options.timeout
-        self._free = asyncio.Semaphore(options.max_connections)
+        self._turns = Turns(options.max_connections, options.timeout, report)
 
     async def read(self, tenant: str, job: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Run what only reads. If the connection fails on the way, it is tried once more on another."""
@@ -70,12 +71,14 @@ class Server:
         sent = False
         tries = 1 if writes else 2
         try:
-            async with asyncio.timeout(self._timeout), self._turn():
+            with Turn(self._turns) as turn:
+                if turn.waits:
+                    await turn.comes()
                 while True:
                     tries -= 1
                     sent = False
                     try:
-                        async with self._connection() as connection:
+                        async with _Held(self._pool, self.report) as connection:
                             sent = True
                             return await job(connection)
                     except DRIVER_ERRORS as error:
@@ -95,41 +98,39 @@ class Server:
             what = "a statement failed" if sent else "cannot connect"
             raise backend_error(what, error, sent=sent and writes) from None
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None, None]:
-        """Wait until one of the pool's connections is free."""
-        waits = self._free.locked()
-        if waits:
-            self.report.add("connections_waiting")
-        try:
-            await self._free.acquire()
-        finally:
-            if waits:
-                self.report.add("connections_waiting", -1)
-        try:
-            yield
-        finally:
-            self._free.release()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Connection, None]:
-        connection = await self._pool.acquire()
-        self.report.set("connections_open", self._pool.get_size())
+class _Held:
+    """A connection of the pool, for a block. A generator would do, but costs more."""
+
+    __slots__ = ("_connection", "_pool", "_report")
+
+    def __init__(self, pool: asyncpg.Pool[Any], report: BackendReport) -> None:
+        self._pool = pool
+        self._report = report
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._pool.acquire()
+        self._report.set("connections_open", self._pool.get_size())
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            yield connection
-        except asyncio.CancelledError:
+            if error is not None:
+                await self._distrust(error)
+        finally:
+            await self._pool.release(self._connection)
+            self._report.set("connections_open", self._pool.get_size())
+
+    async def _distrust(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
             # To cancel a statement, asyncpg would ask the server on a second connection and wait for it: one that
             # is dead never answers.
-            connection.terminate()
-            raise
-        except DRIVER_ERRORS as error:
-            if is_stale(error):
-                connection.terminate()
-                await self._pool.expire_connections()  # the idle ones broke with it: each is made anew when used
-            raise
-        finally:
-            await self._pool.release(connection)
-            self.report.set("connections_open", self._pool.get_size())
+            self._connection.terminate()
+        elif isinstance(error, DRIVER_ERRORS) and is_stale(error):
+            self._connection.terminate()
+            await self._pool.expire_connections()  # the idle ones broke with it: each is made anew when used
 
 
 def _job(

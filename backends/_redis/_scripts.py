@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import NoScriptError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis.asyncio import Redis
 
 _FOLDER = Path(__file__).parent
 _PLACE = (_FOLDER / "place.lua").read_text()
 
 
+class Script:
+    """A script, sent by its digest, and whole to a server that does not know it (any more).
+
+    redis-py's own do the same, but import a module and look for a pipeline in each call.
+    """
+
+    def __init__(self, client: Redis, text: str) -> None:
+        self._client = client
+        self._text = text
+        self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: tuple[str, ...], args: Sequence[str | bytes]) -> Any:
+        """Run it."""
+        try:
+            return await self._client.evalsha(self._digest, len(keys), *keys, *args)
+        except NoScriptError:  # it has not run
+            await self._client.script_load(self._text)
+            return await self._client.evalsha(self._digest, len(keys), *keys, *args)
+
+
 class Scripts:
-    """Each is sent by its digest, and whole to a server that does not know it (any more)."""
+    """All of them."""
 
     def __init__(self, client: Redis) -> None:
         self.set_fields = _load(client, "set_fields")
@@ -25,5 +50,5 @@ class Scripts:
         self.compact = _load(client, "compact", _PLACE)
 
 
-def _load(client: Redis, name: str, shared: str = "") -> Any:
-    return client.register_script(shared + (_FOLDER / f"{name}.lua").read_text())
+def _load(client: Redis, name: str, shared: str = "") -> Script:
+    return Script(client, shared + (_FOLDER / f"{name}.lua").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
@@ -11,6 +10,7 @@ from storescope import BackendError
 from storescope.backends._redis._connection import ATTEMPT, Attempt, close
 from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error, is_stale
 from storescope.backends._redis._scripts import Scripts
+from storescope.backends._turns import Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,19 +43,19 @@ class Server:
         self.report = links.report
         self._links = links
         self._timeout = options.timeout
-        self._free = asyncio.Semaphore(options.max_connections)
+        self._turns = Turns(options.max_connections, options.timeout, self.report)
 
-    async def read(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    def read(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Awaitable[Any]:
         """Run a command that only reads. If the connection fails on the way, it is sent once more on another."""
-        return await self._run(command, args, writes=False)
+        return self._run(command, args, writes=False)
 
-    async def write(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    def write(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Awaitable[Any]:
         """Run a command or script that writes. It is never sent twice: that could undo a later write.
 
         Raises:
             BackendError: If it fails, or waits too long for a free connection and the reply.
         """
-        return await self._run(command, args, writes=True)
+        return self._run(command, args, writes=True)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -66,15 +66,10 @@ class Server:
         attempt = Attempt()
         ATTEMPT.set(attempt)
         try:
-            async with asyncio.timeout(self._timeout):
-                if self._free.locked():
-                    await self._wait()
-                else:
-                    await self._free.acquire()  # at once
-                try:
-                    return await (command(*args) if writes else self._try_twice(attempt, command, args))
-                finally:
-                    self._free.release()
+            with Turn(self._turns) as turn:
+                if turn.waits:
+                    await turn.comes()
+                return await (command(*args) if writes else self._try_twice(attempt, command, args))
         except TimeoutError:
             self._distrust(attempt)
             raise BackendError(
@@ -107,11 +102,3 @@ class Server:
         """
         if attempt.sent:
             self._links.renew(attempt.generation)
-
-    async def _wait(self) -> None:
-        """Wait for a free connection."""
-        self.report.add("connections_waiting")
-        try:
-            await self._free.acquire()
-        finally:
-            self.report.add("connections_waiting", -1)

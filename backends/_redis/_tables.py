@@ -185,10 +185,17 @@ class SessionTable(_RedisTable):
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one round trip."""
         values: list[Any] = await self._read(self._client.hvals, self._hashes(tenant) + session_id)
-        split = [value.split(b"\n", 1) for value in values]
-        records = [(int(seq), text[0]) for seq, *text in split if text]  # the counter has no second line
-        records.sort()
-        return [decode_merged(*text.split(b"\n")) for _, text in records]
+        placed: list[tuple[int, bytes]] = []
+        while values:  # each is let go at once: a long list is there twice as texts else, beside its records
+            seq, _, texts = values.pop().partition(b"\n")
+            if texts:  # the counter has none
+                placed.append((int(seq), texts))
+        placed.sort(reverse=True)
+        records: list[Record] = []
+        while placed:
+            _, texts = placed.pop()
+            records.append(decode_merged(*texts.split(b"\n")) if b"\n" in texts else decode(texts))
+        return records
 
 
 def _from_value(value: bytes) -> Record:

@@ -1,0 +1,81 @@
+"""Whether a list's time per record stays flat, from 10 records to 10,000, and among 100,000 other sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks._lists import SIZES, Lists, Sizes, filled
+from benchmarks._result import Result, Row
+from benchmarks._rounds import microseconds, quiet_ratio, quietest
+from benchmarks._stores import STORES, started
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from benchmarks._rounds import Work
+
+ROUNDS, LIMIT = 45, 1.3
+_READ = 2_000  # records in a round, or one list if it is longer: short rounds have a chance to go undisturbed
+
+
+async def run(
+    folder: Path, stores: tuple[str, ...] = STORES, *, sizes: Sizes = SIZES, rounds: int = ROUNDS
+) -> Result:
+    """Measure both sides at each size.
+
+    One limit is held three times: time per record of the longest list to the shortest's, each with what a call
+    costs; of a list among many sessions to the same one alone; and of the longest to the same query by hand.
+    Between the two longest, time per record grows by hand too, because 10,000 records outgrow the processor's
+    caches; that is reported.
+    """
+    rows: list[Row] = []
+    raw: dict[str, dict[str, list[float]]] = {}
+    for store in stores:
+        with started(store, folder) as address:
+            async with filled(store, address, sizes) as (alone, crowded):
+                raw[store] = await _measure(alone, crowded, sizes, rounds)
+        rows += _rows(store, raw[store], sizes)
+    return Result("what a list costs for each record", rows, raw, "us a record (best round)")
+
+
+async def _measure(alone: Lists, crowded: Lists, sizes: Sizes, rounds: int) -> dict[str, list[float]]:
+    contenders: dict[str, Work] = {}
+    records: dict[str, int] = {}
+    for side in ("ours", "raw"):
+        kinds = [(str(size), size, alone) for size in sizes.sessions] + [("beside", sizes.beside, crowded)]
+        for kind, size, lists in kinds:
+            name, times = f"{side} {kind}", max(_READ // size, 1)
+            contenders[name] = _repeated(getattr(lists, side), size, times)
+            records[name] = size * times
+    figures = await microseconds(contenders, calls=1, rounds=rounds)
+    return {name: [taken / records[name] for taken in values] for name, values in figures.items()}
+
+
+def _repeated(list_: Callable[[int], Awaitable[None]], size: int, times: int) -> Work:
+    async def work() -> None:
+        for _ in range(times):
+            await list_(size)
+
+    return work
+
+
+def _rows(store: str, figures: dict[str, list[float]], sizes: Sizes) -> list[Row]:
+    longest, beside = str(sizes.sessions[-1]), "beside"
+    names = {str(size): f"{size:,} records" for size in sizes.sessions}
+    names[beside] = f"{sizes.beside:,} among {sizes.others:,} sessions"
+    rows: list[Row] = []
+    for kind, name in names.items():
+        share = quiet_ratio(figures, f"ours {kind}", f"raw {kind}")
+        limit = LIMIT if kind == longest else None
+        rows.append(Row(f"{store}: {name}, to raw", quietest(figures[f"ours {kind}"]), share, limit))
+    shortest, before = str(sizes.sessions[0]), str(sizes.sessions[-2])
+    pairs = ((longest, shortest, LIMIT), (beside, str(sizes.beside), LIMIT), (longest, before, None))
+    name = ""
+    for above, below, limit in pairs:
+        name = f"{store}: {names[above]} to {names[below]}"
+        ours = quiet_ratio(figures, f"ours {above}", f"ours {below}")
+        rows.append(Row(name, quietest(figures[f"ours {above}"]), ours, limit))
+    by_hand = quiet_ratio(figures, f"raw {longest}", f"raw {before}")
+    rows.append(Row(f"{name}, by hand", quietest(figures[f"raw {longest}"]), by_hand))
+    return rows
