@@ -60,7 +60,7 @@ class Labels:
         label = record.get(FIELD) if isinstance(record, dict) else None
         if not isinstance(label, dict):
             return "label_missing" if label is None else "label_malformed"
-        if tenant is None or label.get("tenant") != tenant:
+        if not tenant or label.get("tenant") != tenant:
             return "label_tenant_mismatch"
         if region is None or label.get("region") != region:
             return "label_region_mismatch"

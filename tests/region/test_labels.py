@@ -329,6 +329,12 @@ async def test_a_key_can_be_replaced(bare: Backend) -> None:
         assert await guarded(bare, label_keys=[new])["session.get"](id="s") == {"a": 2}
 
 
+@pytest.mark.parametrize("tenant", [None, ""])
+def test_no_tenant_has_records_of_its_own(tenant: str | None) -> None:
+    record = {FIELD: {"tenant": tenant, "region": EU}}
+    assert Labels().fault("setup", "x", record, tenant=tenant, region=EU) == "label_tenant_mismatch"
+
+
 names = st.text(min_size=1, max_size=4) | st.sampled_from(["1:a", "a1:", "11:", ":"])
 
 

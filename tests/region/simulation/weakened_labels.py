@@ -24,7 +24,7 @@ LABELS = (
         "A label's tenant is not compared.",
         Labels,
         "fault",
-        'if tenant is None or label.get("tenant") != tenant:',
+        'if not tenant or label.get("tenant") != tenant:',
         "if False:",
     ),
     Weakening(
