@@ -29,7 +29,7 @@ def keygen(name: Path) -> None:
     Example:
       storescope audit keygen auditor
     """
-    from storescope.middleware._audit._keys import generate  # noqa: PLC0415 (loads libsodium)
+    from storescope.middleware._audit._keys import generate
 
     public, secret = generate(name)
     click.echo(f"{public}: give it to writers, AuditLog.open(..., auditor={str(public)!r})")
@@ -50,7 +50,7 @@ def verify(folder: Path, key: Path, *, as_json: bool) -> int:
     Example:
       storescope audit verify audit/ --key auditor.key --json
     """
-    from storescope.middleware._audit._verify import verify as verify_folder  # noqa: PLC0415 (loads libsodium)
+    from storescope.middleware._audit._verify import verify as verify_folder
 
     report = verify_folder(folder, key)
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.summary())

@@ -59,7 +59,7 @@ def conformance(  # noqa: PLR0913 (click gives one for each option)
       storescope conformance my_module:handlers
       storescope conformance my_module:handlers --dry-run --sessions ids.txt
     """
-    from storescope import call_context  # noqa: PLC0415 (beside what is used with it)
+    from storescope import call_context
 
     with call_context(tenant=tenant):
         if dry_run:
@@ -70,8 +70,8 @@ def conformance(  # noqa: PLR0913 (click gives one for each option)
 
 
 def _try(target: str, *, promises: bool, as_json: bool) -> int:
-    from storescope.apps._conformance_text import console, progress, show_results  # noqa: PLC0415 (loads rich)
-    from storescope.conformance import CASES, Reopen, Subject, run  # noqa: PLC0415 (loads every case)
+    from storescope.apps._conformance_text import console, progress, show_results
+    from storescope.conformance import CASES, Reopen, Subject, run
 
     with progress(f"trying {len(CASES)} cases"):
         results = _with_map(target, lambda handlers: run(Subject(handlers, Reopen(target))))
@@ -84,9 +84,9 @@ def _try(target: str, *, promises: bool, as_json: bool) -> int:
 
 
 def _read(target: str, sessions: list[str] | None, *, promises: bool, as_json: bool) -> int:
-    from storescope.apps._conformance_text import console, progress  # noqa: PLC0415 (loads rich)
-    from storescope.apps._dry_run_text import show_dry_run  # noqa: PLC0415 (loads rich)
-    from storescope.conformance import dry_run  # noqa: PLC0415 (loads every case)
+    from storescope.apps._conformance_text import console, progress
+    from storescope.apps._dry_run_text import show_dry_run
+    from storescope.conformance import dry_run
 
     with progress("reading; nothing is written"):
         found = _with_map(target, lambda handlers: dry_run(handlers, sessions))
@@ -101,7 +101,7 @@ def _read(target: str, sessions: list[str] | None, *, promises: bool, as_json: b
 
 def _with_map(target: str, work: Callable[[Handlers], Awaitable[T]]) -> T:
     """Open the map and do something with it."""
-    from storescope.conformance._target import find_target, open_target  # noqa: PLC0415 (loads every case)
+    from storescope.conformance._target import find_target, open_target
 
     async def main(found: Any) -> T:
         async with open_target(target, found) as handlers:
@@ -129,7 +129,7 @@ def _session_ids(file: TextIO | None) -> list[str] | None:
 
 
 def _results_for_json(results: list[Result]) -> dict[str, Any]:
-    from storescope.apps._conformance_text import count  # noqa: PLC0415 (loads rich)
+    from storescope.apps._conformance_text import count
 
     return {
         "counts": {kind: count(results, kind) for kind in ("core", "promise")},

@@ -26,7 +26,7 @@ def build(folder: Path) -> int:
     Example:
       storescope dashboards build my-dashboards
     """
-    from storescope.dashboards import write  # noqa: PLC0415 (needs the extra `dashboards`)
+    from storescope.dashboards import write
 
     try:
         paths = write(folder)

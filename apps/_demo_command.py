@@ -30,9 +30,9 @@ def demo(backend: str, folder: Path, *, as_json: bool) -> None:
     Example:
       storescope demo --backend redis://localhost:6379/0
     """
-    from rich.console import Console  # noqa: PLC0415 (slow to import)
+    from rich.console import Console
 
-    from storescope.apps.demo import run, show  # noqa: PLC0415 (loads the whole stack)
+    from storescope.apps.demo import run, show
 
     report = asyncio.run(run(backend, folder))
     if as_json:

@@ -30,7 +30,7 @@ def check(policy: str, *, as_json: bool) -> int:
     Example:
       storescope residency check policy.toml
     """
-    from storescope.middleware._region._reader import one_line  # noqa: PLC0415 (loads the guard)
+    from storescope.middleware._region._reader import one_line
 
     loaded, findings = _check(policy)
     sound = not any(finding.severity == "error" for finding in findings)
@@ -45,10 +45,10 @@ def check(policy: str, *, as_json: bool) -> int:
 
 
 def _check(path: str) -> tuple[ResidencyPolicy | None, list[Finding]]:
-    from storescope.errors import PolicyError  # noqa: PLC0415
-    from storescope.middleware._region._findings import check as check_tables  # noqa: PLC0415
-    from storescope.middleware._region._findings import invalid  # noqa: PLC0415
-    from storescope.middleware._region._toml import parse, read  # noqa: PLC0415
+    from storescope.errors import PolicyError
+    from storescope.middleware._region._findings import check as check_tables
+    from storescope.middleware._region._findings import invalid
+    from storescope.middleware._region._toml import parse, read
 
     content = read(path)  # what cannot be read is not a policy that is wrong
     try:

@@ -30,9 +30,9 @@ def diff(before: str, after: str, *, as_json: bool) -> int:
     Example:
       storescope residency diff policy.toml new-policy.toml
     """
-    from storescope.apps._residency_diff_text import lines  # noqa: PLC0415
-    from storescope.middleware import ResidencyPolicy  # noqa: PLC0415 (loads the whole stack)
-    from storescope.middleware._region._diff import diff as compare  # noqa: PLC0415
+    from storescope.apps._residency_diff_text import lines
+    from storescope.middleware import ResidencyPolicy
+    from storescope.middleware._region._diff import diff as compare
 
     policies = ResidencyPolicy.load(before), ResidencyPolicy.load(after)
     found = compare(*policies, time.time())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _instant(_: click.Context, __: click.Parameter, value: str | None) -> float:
     """Return the time that an option names, in seconds since 1970; without one, the time now."""
-    from storescope.middleware._region._instants import EXAMPLE, seconds_of  # noqa: PLC0415 (loads the guard)
+    from storescope.middleware._region._instants import EXAMPLE, seconds_of
 
     seconds = time.time() if value is None else seconds_of(value)
     if seconds is None:
@@ -57,7 +57,7 @@ def explain(policy: str, *, now: float, as_json: bool, **facts: Any) -> int:
       storescope residency explain policy.toml --tenant acme --operation session.get \\
         --backend-region aws:eu-west-1 --caller aws:us-east-1
     """
-    from storescope.middleware import ResidencyPolicy  # noqa: PLC0415 (loads the whole stack)
+    from storescope.middleware import ResidencyPolicy
 
     decision = _decide(ResidencyPolicy.load(policy), now, facts)
     if as_json:
@@ -68,8 +68,8 @@ def explain(policy: str, *, now: float, as_json: bool, **facts: Any) -> int:
 
 
 def _decide(policy: Any, now: float, facts: dict[str, Any]) -> Decision:
-    from storescope.call import BackendInfo  # noqa: PLC0415
-    from storescope.middleware._region._engine import Question, decide  # noqa: PLC0415
+    from storescope.call import BackendInfo
+    from storescope.middleware._region._engine import Question, decide
 
     backend = BackendInfo("unknown", region=facts["backend_region"], region_confidence=facts["confidence"])
     question = Question(facts["operation"], facts["tenant"], facts["caller"], facts["call_region"], backend)
@@ -77,7 +77,7 @@ def _decide(policy: Any, now: float, facts: dict[str, Any]) -> Decision:
 
 
 def _report(decision: Decision, now: float, operation: str) -> dict[str, Any]:
-    from storescope.middleware._region._instants import text_of  # noqa: PLC0415
+    from storescope.middleware._region._instants import text_of
 
     return {
         "allowed": decision.allowed,
@@ -95,8 +95,8 @@ def _report(decision: Decision, now: float, operation: str) -> dict[str, Any]:
 
 
 def _show(decision: Decision, now: float, operation: str) -> None:
-    from storescope.middleware._region._instants import text_of  # noqa: PLC0415
-    from storescope.middleware._region._reader import one_line  # noqa: PLC0415
+    from storescope.middleware._region._instants import text_of
+    from storescope.middleware._region._reader import one_line
 
     click.echo(decision.explain())
     rows = {"operation": operation, "at": text_of(now)}

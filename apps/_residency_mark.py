@@ -30,7 +30,7 @@ def mark(url: str, region: str, *, replace: bool) -> None:
 
 
 async def _mark(url: str, region: str, *, replace: bool) -> str:
-    from storescope.backends._open import open_unprobed  # noqa: PLC0415 (loads the codec)
+    from storescope.backends._open import open_unprobed
 
     async with open_unprobed(url) as backend:
         marker = await backend.admin.mark(region, replace=replace)

@@ -56,7 +56,7 @@ def scan(  # noqa: PLR0913 (click gives each option as an argument)
 
 
 def _labels(key_files: tuple[Path, ...]) -> Labels:
-    from storescope.middleware._region._labels import SHORTEST_KEY, Labels  # noqa: PLC0415 (loads the guard)
+    from storescope.middleware._region._labels import SHORTEST_KEY, Labels
 
     keys: list[bytes] = []
     for file in key_files:
@@ -72,9 +72,9 @@ def _labels(key_files: tuple[Path, ...]) -> Labels:
 
 
 async def _scan(url: str, policy: Path, tenant: str | None, labels: Labels, *, adopt: bool) -> ScanReport:
-    from storescope.backends import open_backend  # noqa: PLC0415 (loads a driver)
-    from storescope.middleware import ResidencyPolicy  # noqa: PLC0415 (loads the whole stack)
-    from storescope.middleware._region._scan import Scan  # noqa: PLC0415
+    from storescope.backends import open_backend
+    from storescope.middleware import ResidencyPolicy
+    from storescope.middleware._region._scan import Scan
 
     loaded = ResidencyPolicy.load(policy)
     options: dict[str, Any] = {"create": False} if url.startswith("local:") else {}  # not there is not clean

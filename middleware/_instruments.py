@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from storescope import BackendInfo
     from storescope.middleware._definitions import Metric
-from storescope.reports import Count
+    from storescope.reports import Count
 
 
 class Instruments:

@@ -63,3 +63,12 @@ def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         url: str = request.getfixturevalue(f"{request.param}_url")
         return url
     return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+
+
+@pytest.fixture
+def operator_url(backend_url: str, request: pytest.FixtureRequest) -> str:
+    """The same store, as a user of it who sees the records of every tenant."""
+    if not backend_url.startswith("postgresql:"):
+        return backend_url
+    server: PostgresServer = request.getfixturevalue("shared_postgres_server")
+    return backend_url.replace(server.url, server.superuser_url)

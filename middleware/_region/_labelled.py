@@ -67,13 +67,14 @@ class LabelledMap:
 
     def _set(self, next_step: Step, operation: Operation) -> Step:
         admit, look, entity = self._enforcer.admit, self._looker(operation.entity), operation.entity
+        in_session = entity in IN_SESSION
 
         async def step(call: Call) -> Any:
             admit(call)
             given = call.params
             record = self._labelled(call, entity, given["value"])
             await look(call, given["id"])
-            if entity in IN_SESSION:
+            if in_session:
                 await self._look_at_session(call, record["sessionId"])
             call.params = {"id": given["id"], "value": record}
             try:
@@ -85,6 +86,7 @@ class LabelledMap:
 
     def _update(self, next_step: Step, operation: Operation) -> Step:
         admit, look, entity = self._enforcer.admit, self._looker(operation.entity), operation.entity
+        in_session = entity in IN_SESSION
 
         async def step(call: Call) -> Any:
             admit(call)
@@ -93,7 +95,7 @@ class LabelledMap:
             is_right = await look(call, given["id"])
             if is_right is None:  # what is put there from now on was not looked at
                 raise RecordNotFoundError(entity, given["id"])
-            if entity in IN_SESSION and "sessionId" in updates:
+            if in_session and "sessionId" in updates:
                 await self._look_at_session(call, updates["sessionId"])
                 if is_right:
                     updates = self._labelled(call, entity, updates)

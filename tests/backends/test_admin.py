@@ -25,7 +25,7 @@ from tests.backends.scans import scan_all
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tests.servers import PostgresServer, RedisServer
+    from tests.servers import RedisServer
 
 ENTITIES = ("session", "message", "part", "sandbox", "setup")
 ODD_IDS = ("a", "a:b", "*", "é" * 128, "%", "x" * 256, "message:", "[a-z]", "\n", " ")
@@ -35,15 +35,6 @@ ODD_IDS = ("a", "a:b", "*", "é" * 128, "%", "x" * 256, "message:", "[a-z]", "\n
 async def backend(backend_url: str) -> AsyncGenerator[Backend, None]:
     async with open_backend(backend_url) as opened:
         yield opened
-
-
-@pytest.fixture
-def operator_url(backend_url: str, request: pytest.FixtureRequest) -> str:
-    """The same store, as a user of it who sees the records of every tenant."""
-    if not backend_url.startswith("postgresql:"):
-        return backend_url
-    server: PostgresServer = request.getfixturevalue("shared_postgres_server")
-    return backend_url.replace(server.url, server.superuser_url)
 
 
 @pytest.fixture

@@ -23,23 +23,14 @@ KEYS = (b"k" * 32,)
 
 
 @pytest.fixture
-def scanned_url(backend_url: str, request: pytest.FixtureRequest) -> str:
-    """A store, as a user of it who may list the records of every tenant."""
-    if not backend_url.startswith("postgresql:"):
-        return backend_url
-    server: Any = request.getfixturevalue("shared_postgres_server")
-    return backend_url.replace(server.url, server.superuser_url)
-
-
-@pytest.fixture
-async def shared(scanned_url: str) -> AsyncGenerator[Backend, None]:
-    async with open_backend(scanned_url, region=EU) as backend:
+async def shared(operator_url: str) -> AsyncGenerator[Backend, None]:
+    async with open_backend(operator_url, region=EU) as backend:
         yield backend
 
 
 @pytest.fixture
-async def apart(scanned_url: str) -> AsyncGenerator[Backend, None]:
-    async with open_backend(scanned_url, region=EU, tenancy="required") as backend:
+async def apart(operator_url: str) -> AsyncGenerator[Backend, None]:
+    async with open_backend(operator_url, region=EU, tenancy="required") as backend:
         yield backend
 
 
