@@ -13,25 +13,50 @@ if TYPE_CHECKING:
     from storescope import Handler
 
 Record: TypeAlias = dict[str, Any]
+Stored: TypeAlias = dict[tuple[str, str], Record]
+Lists: TypeAlias = dict[str, list[Record]]
+
+_READINGS = 20
+"""As many as there can be writers with a cancelled call, and some."""
 
 
 async def audit(handlers: Mapping[str, Handler], ledger: Ledger) -> None:
-    """Raise `AssertionError` with all that is wrong. Nobody may write meanwhile."""
-    problems: list[str] = []
-    stored: dict[tuple[str, str], Record] = {}
-    for (entity, id_), history in ledger.histories.items():
-        record = await handlers[f"{entity}.get"](id=id_)
-        problems += check_record(history, record)
-        if record is not None:
-            stored[entity, id_] = record
+    """Raise `AssertionError` with all that is wrong. No call may be under way; what was cancelled may yet land."""
+    stored, lists = await _settled(handlers, ledger)
+    problems = [
+        problem
+        for (entity, id_), history in ledger.histories.items()
+        for problem in check_record(history, stored.get((entity, id_)))
+    ]
     for entity in LISTED:
-        lists = {
+        problems += _check_lists(entity, lists[entity], stored)
+        problems += _check_order(lists[entity], ledger, entity)
+    assert not problems, "\n".join(problems[:20])
+
+
+async def _settled(handlers: Mapping[str, Handler], ledger: Ledger) -> tuple[Stored, dict[str, Lists]]:
+    """Read all of it until it reads the same twice: a cancelled write may land between a `get` and its list."""
+    seen = None
+    for _ in range(_READINGS):
+        before, seen = seen, (await _read_records(handlers, ledger), await _read_lists(handlers, ledger))
+        if seen == before:
+            return seen
+    raise AssertionError("the store changes on and on, and nobody writes")
+
+
+async def _read_records(handlers: Mapping[str, Handler], ledger: Ledger) -> Stored:
+    records = {(entity, id_): await handlers[f"{entity}.get"](id=id_) for entity, id_ in ledger.histories}
+    return {key: record for key, record in records.items() if record is not None}
+
+
+async def _read_lists(handlers: Mapping[str, Handler], ledger: Ledger) -> dict[str, Lists]:
+    return {
+        entity: {
             session: await handlers[f"{entity}.listBySession"](session_id=session)
             for session in sorted(ledger.sessions(entity))
         }
-        problems += _check_lists(entity, lists, stored)
-        problems += _check_order(lists, ledger, entity)
-    assert not problems, "\n".join(problems[:20])
+        for entity in LISTED
+    }
 
 
 def check_record(history: History, record: Record | None) -> list[str]:
@@ -68,7 +93,7 @@ def _outline(record: Record) -> Record:
     return {name: value for name, value in record.items() if name != "text"}
 
 
-def _check_lists(entity: str, lists: dict[str, list[Record]], stored: dict[tuple[str, str], Record]) -> list[str]:
+def _check_lists(entity: str, lists: Lists, stored: Stored) -> list[str]:
     """A record that `get` finds is listed once, in the session that it names; one that is listed, `get` finds."""
     problems: list[str] = []
     places: dict[str, list[str]] = defaultdict(list)
@@ -84,7 +109,7 @@ def _check_lists(entity: str, lists: dict[str, list[Record]], stored: dict[tuple
     return problems
 
 
-def _check_order(lists: dict[str, list[Record]], ledger: Ledger, entity: str) -> list[str]:
+def _check_order(lists: Lists, ledger: Ledger, entity: str) -> list[str]:
     """A record whose arrival was acknowledged before another's began stands before it."""
     problems: list[str] = []
     for session, records in lists.items():
