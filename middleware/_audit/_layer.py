@@ -70,9 +70,9 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
     async def step(call: Call) -> Any:
         subject, decision = records.subject(call, log.hasher or log.hasher_now()), call.decision
         try:
-            position = log.append("intent", records.intent(call, subject))
-            if _will_be_made(call):
-                await log.wait(position)
+            taken = log.put("intent", records.intent(call, subject), durable=_will_be_made(call))
+            if taken is not None:
+                await taken
         except AuditError as error:
             if refuse:
                 await finish(call, subject, decision, error)
@@ -93,7 +93,6 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
 
 def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: bool) -> Step:
     finish = _finisher(records, log)
-    each = log.durability == "each"
 
     async def step(call: Call) -> Any:
         try:
@@ -103,9 +102,9 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
             raise
         try:
             subject = records.subject(call, log.hasher or log.hasher_now())
-            position = log.append("outcome", records.outcome(call, subject, None))
-            if each:
-                await log.wait(position)
+            taken = log.put("outcome", records.outcome(call, subject, None), durable=False)
+            if taken is not None:
+                await taken
         except AuditError:
             if refuse:
                 raise
@@ -121,7 +120,6 @@ def _finisher(
 
     It takes what was said of the call already, and by which decision: both are said anew if they changed since.
     """
-    each = log.durability == "each"
 
     async def finish(
         call: Call, subject: Subject, decision: ResidencyDecision | None, error: BaseException | None
@@ -130,9 +128,9 @@ def _finisher(
         if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
             subject = records.subject(call, log.hasher or log.hasher_now())
         try:
-            position = log.append("outcome", records.outcome(call, subject, failure))
-            if each and not isinstance(error, GeneratorExit):  # a coroutine that is being closed cannot wait
-                await log.wait(position)
+            taken = log.put("outcome", records.outcome(call, subject, failure), durable=False)
+            if taken is not None and not isinstance(error, GeneratorExit):  # who is being closed cannot wait
+                await taken
         except AuditError as fault:  # the log has counted it
             telemetry_failed("audit", fault)
 

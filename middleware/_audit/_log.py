@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
@@ -21,7 +21,7 @@ from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
 
     from nacl.public import PublicKey
@@ -131,6 +131,13 @@ class AuditLog:
             if self._stream is None and not (self._closed or self._forked):
                 self._start_if_due()
         return self.hasher or NO_IDS
+
+    def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
+        """Take one record, as `AuditSink` says."""
+        position = self.append(phase, text)
+        if self.durability == "none" or not (durable or self.durability == "each"):
+            return None
+        return _Waiting(self, position)
 
     def append(self, phase: str, text: str) -> int:
         """Chain one record and hand it to the operating system.
@@ -315,6 +322,18 @@ class AuditLog:
                 self._on_head(head)
             except Exception as error:  # the receiver's own fault must not stop the log
                 logger().error("storescope.audit.on_head_failed", error_type=type(error).__qualname__)
+
+
+class _Waiting:
+    """A wait that begins when it is awaited; who cannot wait may leave it."""
+
+    __slots__ = ("_log", "_position")
+
+    def __init__(self, log: AuditLog, position: int) -> None:
+        self._log, self._position = log, position
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._log.wait(self._position).__await__()
 
 
 _open_logs: WeakSet[AuditLog] = WeakSet()

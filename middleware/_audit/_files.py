@@ -1,0 +1,75 @@
+"""The files of an audit folder: one for each segment of each stream."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_LINE_BYTES = 16 * 1024 * 1024
+"""A line is a few hundred bytes, a header with many announcements may be long; past this, a file is hostile."""
+
+LAST_SEGMENT = 999_999
+_NAME = re.compile(r"(?P<stream>[^.]+)\.(?P<number>\d{6})\.jsonl(?P<packed>\.gz)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """One segment of a stream.
+
+    Attributes:
+        stream: The stream's id.
+        number: The segment's number, from 1.
+        path: Its file.
+        packed: Whether the file is compressed.
+    """
+
+    stream: str
+    number: int
+    path: Path
+    packed: bool = False
+
+    @classmethod
+    def of(cls, path: Path) -> Segment | None:
+        """Return which segment a file is, by its name; None if it is none."""
+        fits = _NAME.fullmatch(path.name)
+        if fits is None or int(fits["number"]) == 0:
+            return None
+        return cls(fits["stream"], int(fits["number"]), path, packed=fits["packed"] is not None)
+
+    def open(self) -> IO[bytes]:
+        """Open it for reading, unpacked.
+
+        Raises:
+            OSError: If it cannot be opened; while reading, also if it does not unpack.
+        """
+        return cast("IO[bytes]", gzip.open(self.path)) if self.packed else self.path.open("rb")
+
+
+def segment_name(stream: str, number: int) -> str:
+    """Return the name of a segment's file while it is written."""
+    return f"{stream}.{number:06d}.jsonl"
+
+
+def log_files(folder: Path) -> list[Path]:
+    """Return every file that is, or claims to be, part of the log."""
+    return sorted(path for ending in ("*.jsonl", "*.jsonl.gz") for path in folder.glob(ending))
+
+
+def streams_of(folder: Path) -> dict[str, list[Segment]]:
+    """Return the segments of each stream, oldest first, streams by the time of their opening.
+
+    Where a segment is there in both forms, because it is being compressed, the plain one is taken. What is no
+    file, such as a pipe that would never answer, is left out.
+    """
+    streams: defaultdict[str, dict[int, Segment]] = defaultdict(dict)
+    for path in log_files(folder):
+        segment = Segment.of(path)
+        if segment is not None and path.is_file():
+            streams[segment.stream].setdefault(segment.number, segment)
+    return {stream: [found[number] for number in sorted(found)] for stream, found in sorted(streams.items())}
