@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from storescope.apps._audit_override import override
+
 
 @click.group()
 def audit() -> None:
@@ -16,6 +18,9 @@ def audit() -> None:
     Example:
       storescope audit verify audit/ --key auditor.key
     """
+
+
+audit.add_command(override)
 
 
 @audit.command()

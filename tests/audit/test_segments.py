@@ -15,7 +15,7 @@ from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import StreamKeys, generate, load_secret
 from storescope.middleware._audit._stream import Stream
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import only_stream, records_in, until, wrapped, write_some
+from tests.audit.logs import only_stream, records_in, until, write_some
 
 if TYPE_CHECKING:
     from pathlib import Path
