@@ -18,6 +18,7 @@ from storescope.middleware._audit._ids import NO_IDS, IdHasher
 from storescope.middleware._audit._journal import Journal, refused
 from storescope.middleware._audit._options import Options
 from storescope.middleware._audit._override import Override, Overrides, who
+from storescope.middleware._audit._processors import Processors
 from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._audit._stats import AuditStats
 from storescope.middleware._audit._sync import Syncer
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from storescope.middleware._audit._options import Durability
     from storescope.middleware._audit._override import OnFailure
+    from storescope.middleware._audit._processors import Processor
     from storescope.middleware._audit._stream import Head
 
 MEBIBYTE = 1024 * 1024
@@ -58,6 +60,7 @@ class AuditLog:
         self.stats = AuditStats()
         self.circumstances = Circumstances()
         self._options = options
+        self._processors = options.processors
         self._inline = options.durability == "none"
         self._always_durable = options.durability == "each"
         self._closed = self._forked = False
@@ -81,7 +84,7 @@ class AuditLog:
         durability: Durability = "group",
         timeout: float = 1.0,
         ids: Literal["hashed", "clear"] = "hashed",
-        processors: Sequence[Callable[..., Any]] = (),
+        processors: Sequence[Processor] = (),
         region: str | None = None,
         on_head: Callable[[Head], None] | None = None,
         seal_seconds: float = 60.0,
@@ -134,7 +137,7 @@ class AuditLog:
             clear_ids=ids == "clear",
             region=region,
             on_head=on_head,
-            processors=processors,
+            processors=Processors(processors) if processors else None,
             seal_seconds=seal_seconds,
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
@@ -172,6 +175,11 @@ class AuditLog:
         if self._closed or self._forked:
             raise self._journal.failed("closed", self._why_closed())
         journal = self._journal
+        if self._processors is not None:
+            try:
+                text = self._processors.text(phase, text)
+            except AuditError as error:
+                raise journal.failed("processor", str(error)) from None
         if self._inline and journal.lock.acquire(blocking=False):
             try:
                 if journal.stream is not None and self._writer.idle:

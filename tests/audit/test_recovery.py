@@ -57,9 +57,10 @@ def test_an_intent_without_an_outcome_is_recorded_as_unknown_once(segment_bytes:
     folder = tmp_path / "audit"
     stop_one(folder, public, segment_bytes)
     (stopped,) = streams_of(folder)
-    for _ in range(3):
-        with AuditLog.open(folder, auditor=public) as log:
-            pass
+    for _ in range(2):
+        AuditLog.open(folder, auditor=public).close()
+    with AuditLog.open(folder, auditor=public) as log:
+        pass
     (unknown,) = unknowns(log)
     (intent,) = [r for r in records_of(log) if r["phase"] == "intent" and r["call_id"] == unknown["call_id"]]
     assert unknown["intent"] == {"stream": stopped, "seq": intent["seq"]}
@@ -130,4 +131,4 @@ def test_a_damaged_intent_stops_no_writer(spoil: bytes, tmp_path: Path) -> None:
         file.write(b'"phase":"intent"' + spoil + b"\n")
     with AuditLog.open(folder, auditor=public) as log:
         pass
-    assert len(unknowns(log)) == 1 if spoil else 0
+    assert len(unknowns(log)) == 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from storescope import Handlers, Middleware
-    from storescope.middleware._audit._log import Durability
+    from storescope.middleware._audit._options import Durability
 
 BACKEND = BackendInfo(system="memory", name="own", region=REGION)
 
