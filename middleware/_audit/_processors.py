@@ -19,13 +19,13 @@ from storescope.middleware._audit._record import CALL_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-Processor: TypeAlias = "Callable[[Any, str, MutableMapping[str, Any]], Any]"
+Processor: TypeAlias = "Callable[[Any, str, Any], Any]"
 """As structlog has them: called with a logger, the method's name and the event dict, returns the event dict."""
 
 KEPT = ("phase", "call_id", "seq", "stream", "ts", "mac")
 """What a chain can neither change nor add."""
 _NEVER_ADDED = frozenset({*KEPT, "event", "intent"})
-"""`event` is structlog's own word, and `intent` is what a recovery adds to the record of a call that was cut off."""
+"""`event` is structlog's own word, and `intent` what a recovery adds to the record of a call that was cut off."""
 
 _INTEGERS = frozenset({"attempt", "duration_us"})
 _MOST_CHARS = 15 * 2**20

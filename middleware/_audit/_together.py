@@ -7,27 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError
+from storescope.middleware._audit._waiters import Wait
 from storescope.middleware._log import telemetry_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from collections.abc import Awaitable, Coroutine, Sequence
 
     from storescope.middleware._audit._sink import AuditSink
 
 WAIT_SECONDS = 1.0
 """How long a call waits for a sink that has no `timeout` of its own; as long as for the file log."""
-
-
-class Waiting:
-    """A wait that begins when it is awaited; who cannot wait may leave it."""
-
-    __slots__ = ("_begin",)
-
-    def __init__(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._begin = begin
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._begin().__await__()
 
 
 class Guarded:
@@ -44,6 +33,7 @@ class Guarded:
         self._put = sink.put
         self._name = type(sink).__name__
         self._timeout: float = getattr(sink, "timeout", WAIT_SECONDS)
+        self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
 
     def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
         """Take one record, as `AuditSink` says."""
@@ -51,7 +41,26 @@ class Guarded:
             taken = self._put(phase, text, durable=durable)
         except Exception as error:
             raise self._failed(error) from None
-        return None if taken is None else Waiting(partial(self._wait, taken))
+        if not asyncio.iscoroutine(taken):
+            return None if taken is None else Wait(partial(self._wait, taken))
+        return Wait(partial(_shielded, self._run(taken)))
+
+    def _run(self, taken: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let a coroutine begin now: it may be what takes the record, and the call may be gone before it waits."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:  # the call is being closed after its loop
+            taken.close()
+            raise self._failed(error) from None
+        task = loop.create_task(self._wait(taken))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # told already, whether or not the call still waits
 
     async def _wait(self, taken: Awaitable[None]) -> None:
         limit = asyncio.timeout(self._timeout)
@@ -104,12 +113,12 @@ class Together:
                 if taken is not None:
                     waits.append(taken)
         if waits:
-            return Waiting(partial(self._wait, waits, failures))
+            return Wait(partial(self._wait, waits, failures))
         self._decide(failures)
         return None
 
     async def _wait(self, waits: Sequence[Awaitable[None]], failures: list[AuditError]) -> None:
-        """Wait for all at once: each takes its own time, not the others' too."""
+        """Wait for all at once, so that each takes its own time and not the others' too."""
         if len(waits) == 1:  # the usual case, and no task is needed for it
             ended = [await _failure_of(waits[0])]
         else:
@@ -119,6 +128,10 @@ class Together:
     def _decide(self, failures: Sequence[AuditError]) -> None:
         if len(failures) > self._most_failures:
             raise failures[0] if len(failures) == 1 else AuditError("; ".join(map(str, failures)))
+
+
+async def _shielded(task: asyncio.Task[None]) -> None:
+    await asyncio.shield(task)
 
 
 async def _failure_of(wait: Awaitable[None]) -> AuditError | None:
