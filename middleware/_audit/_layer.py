@@ -54,7 +54,7 @@ class Audit:
 
     def _refuses(self, operation: Operation) -> bool:
         """Return whether a call that cannot be logged is refused now, by the stack's word or an operator's."""
-        on_failure = self._on_failure
+        on_failure: OnFailure = self._on_failure
         for log in self.logs:
             on_failure = log.answer(on_failure)
         return on_failure == "refuse" or (on_failure == "refuse_writes" and operation.writes)
