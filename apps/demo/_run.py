@@ -7,8 +7,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter
 
     from storescope import BackendInfo, Call, Handlers, Operation, Step
     from storescope.middleware import Decision
@@ -76,13 +78,22 @@ class _Contacts:
         return step
 
 
-async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
+async def run(
+    url: str,
+    folder: Path,
+    *,
+    home: Path = HOME,
+    exporter: SpanExporter | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Report:
     """Run the demo.
 
     Args:
         url: The backend to store to.
         folder: The folder that the agent looks at.
         home: Where keys, policy and audit log are left.
+        exporter: Where the spans go too.
+        registry: Where the metrics are; one of its own if left out.
 
     Returns:
         What was done and seen.
@@ -90,11 +101,13 @@ async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
     Raises:
         StorageError: If the backend cannot be opened, or `home` cannot be written.
     """
-    public, secret = _prepare(home)
+    public, secret = prepare(home)
     policy = ResidencyPolicy.load(home / "policy.toml")
-    spans, registry, contacts = InMemorySpanExporter(), CollectorRegistry(), _Contacts()
-    provider = TracerProvider()
+    spans, registry, contacts = InMemorySpanExporter(), registry or CollectorRegistry(), _Contacts()
+    provider = TracerProvider(resource=Resource.create({"service.name": "demo-agent"}))
     provider.add_span_processor(SimpleSpanProcessor(spans))
+    if exporter is not None:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     instrument_drivers(tracer_provider=provider)
     async with (
         open_backend(url, region=REGION) as backend,
@@ -115,6 +128,7 @@ async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
         trace = _trees(spans.get_finished_spans())
         denial = await _denied_call(client, agent.session_id, contacts)
         where = backend.info
+    provider.shutdown()
     return Report(
         backend=f"{where.system} {where.address or where.namespace}".strip(),
         session=agent.session_id,
@@ -126,8 +140,18 @@ async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
     )
 
 
-def _prepare(home: Path) -> tuple[Path, Path]:
-    """Write the policy and, at the first run, the auditor's keys; each run adds a stream to the log."""
+def prepare(home: Path = HOME) -> tuple[Path, Path]:
+    """Write the policy and, at the first run, the auditor's keys; each run adds a stream to the log.
+
+    Args:
+        home: Where they are left.
+
+    Returns:
+        The public key and the secret one.
+
+    Raises:
+        AuditError: If `home` cannot be written.
+    """
     public, secret = home / "auditor.pub", home / "auditor.key"
     try:
         home.mkdir(parents=True, exist_ok=True)
