@@ -11,6 +11,7 @@ const NARROW = matchMedia("(max-width: 1000px)");
 let trace = null;
 let shown = []; // the rows that no closed span hides
 let chosen = new URLSearchParams(location.search).get("span"); // a span's id
+let failsBelow = new Set(); // the ids of spans with a failed child
 let pane = !NARROW.matches || chosen !== null; // on a narrow screen it lies over the waterfall
 const closed = new Set();
 
@@ -33,6 +34,7 @@ export function showTrace(main, traceId) {
 
 function show(main, found) {
   trace = found;
+  failsBelow = new Set(trace.waterfall.filter((span) => span.error).map((span) => span.parent_id));
   const name = trace.root ?? trace.first ?? "(no name)";
   document.title = `${name} – storescope view`;
   if (!id("rows")) frame(main);
@@ -104,7 +106,7 @@ function tick(step) {
 function row(span) {
   const whole = trace.duration || 1;
   // An error that only came up from below leaves its mark, but not its colour.
-  const own = span.outcome && span.outcome !== "ok" && (span.operation || !failsBelow(span));
+  const own = span.outcome && span.outcome !== "ok" && (span.operation || !failsBelow.has(span.span_id));
   const kind = own ? known(span.outcome) : span.operation ? "operation" : (span.kind ?? "internal");
   const bar = place(h("span", { class: `bar ${kind}` }), span.offset / whole, span.duration / whole);
   const gaps = span.gaps.map(([at, ms]) =>
@@ -123,10 +125,6 @@ function row(span) {
     "aria-expanded": span.children ? String(!closed.has(span.span_id)) : null,
     onclick: () => { pane = true; choose(span.span_id); } },
     name, h("span", { class: "track", role: "gridcell" }, bar, gaps, events), h("span", { class: "took", role: "gridcell" }, duration(span.duration)));
-}
-
-function failsBelow(span) {
-  return trace.waterfall.some((one) => one.parent_id === span.span_id && one.error);
 }
 
 function choose(spanId) {
