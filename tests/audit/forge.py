@@ -1,6 +1,6 @@
 """Makes audit folders from docs/audit-format.md alone: sound ones, and forged ones in which every MAC fits.
 
-A forger here is who holds the folder and the auditor's public key; what such a one writes is checked like all else.
+A forger here is who holds the folder and the auditor's public key. What such a one writes is held to the page too.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Maker:
             self.line("outcome", more, **{**call, "operation": "session.get"}, outcome="not_found", duration_us=0)
         return self
 
-    def seal(self, closes: str = "epoch", **other: Any) -> Maker:
+    def seal(self, closes: str = "epoch", /, **other: Any) -> Maker:
         """End an epoch."""
         own = {
             "epoch": self.epoch,

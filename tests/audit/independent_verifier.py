@@ -17,6 +17,7 @@ import nacl.exceptions
 import nacl.public
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FIELDS = (
@@ -26,8 +27,8 @@ FIELDS = (
 )
 ENDING = 74
 LONGEST = 16 * 1024 * 1024
-HEAD: dict[str, type] = {"stream": str, "seq": int, "mac": str}
-REMOVED: dict[str, type] = {
+HEAD = {"stream": str, "seq": int, "mac": str}
+REMOVED = {
     "stream": str,
     "segment": int,
     "seq": int,
@@ -199,11 +200,13 @@ def parse(line: bytes) -> dict[str, Any]:
     return dict(record)
 
 
-def objects(given: Any, types: dict[str, type]) -> list[dict[str, Any]]:
+def objects(given: Any, types: Mapping[str, type[Any]]) -> list[dict[str, Any]]:
     """Return a list of objects that have these values."""
     if type(given) is not list or any(type(one) is not dict for one in given):
         raise AlteredError
-    values: list[tuple[Any, type]] = [(one.get(name), wanted) for one in given for name, wanted in types.items()]
+    values: list[tuple[Any, type[Any]]] = [
+        (one.get(name), wanted) for one in given for name, wanted in types.items()
+    ]
     if any(type(value) is not wanted or (wanted is int and not 1 <= value < 2**63) for value, wanted in values):
         raise AlteredError
     return list(given)
