@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    audit_memory,
+    audit_verify,
     backend_calls,
     guard,
     layers,
@@ -42,6 +44,8 @@ BENCHMARKS = {
     "list_trips": list_trips.run,
     "list_time": list_time.run,
     "list_memory": list_memory.run,
+    "audit_verify": audit_verify.run,
+    "audit_memory": audit_memory.run,
 }
 RESULTS = Path(__file__).parent / "results"
 
