@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._cursor import Problem
-from storescope.middleware._audit._files import MOST_LINE_BYTES
+from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
 from storescope.middleware._audit._read import LogReader
 from tests.audit.lines import MAC, line, pack, ts, write
 from tests.audit.logs import make_folder
@@ -411,3 +411,21 @@ def test_hostile_bytes_are_reported_and_never_more(
     assert {entry.line for entry in entries} <= set(lines)
     torn = not changed.endswith(b"\n") and bool(changed)
     assert len(entries) + len(problems) == len(lines) + torn
+
+
+def test_a_segment_that_is_packed_while_the_folder_is_listed_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plain file was listed and is gone, its packed one was not there yet when those were listed."""
+    path = write(tmp_path, "a", 1, [line("a", 1, 1)])
+    glob = Path.glob
+
+    def slow_glob(folder: Path, pattern: str) -> list[Path]:
+        found = list(glob(folder, pattern))
+        if pattern.endswith(".gz") and path.exists():
+            pack(path)
+        return found
+
+    monkeypatch.setattr(Path, "glob", slow_glob)
+    (segment,) = streams_of(tmp_path)["a"]
+    assert (segment.number, segment.packed) == (1, True)
