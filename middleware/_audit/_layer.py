@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError, WrapError
 from storescope.middleware._audit._record import CallRecords
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
     from storescope.middleware._audit._log import AuditLog
+    from storescope.middleware._audit._override import OnFailure
     from storescope.middleware._audit._record import Subject
-
-OnFailure = Literal["refuse", "refuse_writes", "allow"]
 
 
 class Audit:
@@ -68,7 +67,7 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
     finish = _finisher(records, log)
 
     async def step(call: Call) -> Any:
-        subject, decision = records.subject(call, log.hasher or log.hasher_now()), call.decision
+        subject, decision = records.subject(call, log.hasher), call.decision
         try:
             taken = log.put("intent", records.intent(call, subject), durable=_will_be_made(call))
             if taken is not None:
@@ -98,10 +97,10 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, log.hasher or log.hasher_now()), call.decision, error)
+            await finish(call, records.subject(call, log.hasher), call.decision, error)
             raise
         try:
-            subject = records.subject(call, log.hasher or log.hasher_now())
+            subject = records.subject(call, log.hasher)
             taken = log.put("outcome", records.outcome(call, subject, None), durable=False)
             if taken is not None:
                 await taken
@@ -126,7 +125,7 @@ def _finisher(
     ) -> None:
         failure = None if error is None else failure_of(call, error)
         if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
-            subject = records.subject(call, log.hasher or log.hasher_now())
+            subject = records.subject(call, log.hasher)
         try:
             taken = log.put("outcome", records.outcome(call, subject, failure), durable=False)
             if taken is not None and not isinstance(error, GeneratorExit):  # who is being closed cannot wait

@@ -1,33 +1,44 @@
-"""The audit log: opens streams, decides the order of records, and counts what could not be logged."""
+"""The audit log in a folder: what users open, hand records to, and close."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._ids import NO_IDS, ClearIds, IdHasher
-from storescope.middleware._audit._keys import fingerprint, generate, load_or_make_id_key, load_public, load_secret
-from storescope.middleware._audit._record import Circumstances, own_record
+from storescope.middleware._audit._auditor import auditor_of
+from storescope.middleware._audit._chores import Chores
+from storescope.middleware._audit._ids import NO_IDS, IdHasher
+from storescope.middleware._audit._journal import Journal, refused
+from storescope.middleware._audit._options import Options
+from storescope.middleware._audit._override import Override, Overrides, who
+from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._audit._stats import AuditStats
-from storescope.middleware._audit._stream import Head, Stream
 from storescope.middleware._audit._sync import Syncer
-from storescope.middleware._log import logger
+from storescope.middleware._audit._upkeep import Upkeep
+from storescope.middleware._audit._waiters import Waiter, settle
+from storescope.middleware._audit._writer import Waiting, Writer
+from storescope.middleware._log import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Sequence
     from types import TracebackType
 
     from nacl.public import PublicKey
 
-Durability = Literal["group", "each", "none"]
-_REOPEN_SECONDS = 1.0
+    from storescope.middleware._audit._options import Durability
+    from storescope.middleware._audit._override import OnFailure
+    from storescope.middleware._audit._stream import Head
+
+MEBIBYTE = 1024 * 1024
+CLOSE_SECONDS = 5.0
+"""How long closing waits at least for a slow disk."""
 
 
 class AuditLog:
@@ -35,42 +46,30 @@ class AuditLog:
 
     Attributes:
         folder: Where it lies.
-        durability: `group`, `each` or `none`.
         region: Where it is kept, for policies that rule on telemetry.
         stats: What it counted.
-        hasher: What ids are written with; None until the folder could be opened once.
         circumstances: The parts of records that recur.
     """
 
-    def __init__(  # noqa: PLR0913 (AuditLog.open is what users call, by keyword)
-        self,
-        folder: Path,
-        auditor: PublicKey,
-        *,
-        durability: Durability,
-        timeout: float,
-        clear_ids: bool,
-        region: str | None,
-        on_head: Callable[[Head], None] | None,
-    ) -> None:
-        self.folder = folder
-        self.durability = durability
-        self.region = region
+    def __init__(self, options: Options, auditor: PublicKey) -> None:
+        """Start the log's threads; `AuditLog.open` is what users call."""
+        self.folder = options.folder
+        self.region = options.region
         self.stats = AuditStats()
         self.circumstances = Circumstances()
-        self.hasher: IdHasher | None = None
-        self._auditor = auditor
-        self._timeout = timeout
-        self._clear_ids = clear_ids
-        self._on_head = on_head
-        self._lock = threading.Lock()
-        self._stream: Stream | None = None
-        self._syncer: Syncer | None = None
+        self._options = options
+        self._inline = options.durability == "none"
+        self._always_durable = options.durability == "each"
+        self._closed = self._forked = False
+        self._opened = threading.Event()
+        self._fault: AuditError | None = None
+        self._chores = Chores()
+        self._journal = Journal(options, auditor, self.stats, on_head=self._announce_later, on_left=self._lost)
+        self._upkeep = Upkeep(options, self._journal)
+        self._syncer = None if self._inline else Syncer(self._journal.sync)
         self._position = 0
-        self._unlogged = 0
-        self._reopen_at = 0.0
-        self._closed = False
-        self._forked = False
+        self._writer = Writer(begin=self._begin, write=self._write, tend=self._tend, finish=self._finish)
+        self._overrides = Overrides(options.override_file, partial(self._journal.say, "override"))
         _open_logs.add(self)
 
     @classmethod
@@ -82,8 +81,16 @@ class AuditLog:
         durability: Durability = "group",
         timeout: float = 1.0,
         ids: Literal["hashed", "clear"] = "hashed",
+        processors: Sequence[Callable[..., Any]] = (),
         region: str | None = None,
         on_head: Callable[[Head], None] | None = None,
+        seal_seconds: float = 60.0,
+        segment_bytes: int = 64 * MEBIBYTE,
+        segment_seconds: float = 86_400.0,
+        compress: bool = True,
+        retain_days: float | None = None,
+        reserve_bytes: int = 16 * MEBIBYTE,
+        override_file: str | Path | None = None,
     ) -> AuditLog:
         """Open the log in a folder and start a new stream in it.
 
@@ -95,11 +102,21 @@ class AuditLog:
             auditor: The auditor's public key, from `storescope audit keygen`. If left out, a pair is made beside
                 the folder on first use, and a warning says to move the secret key.
             durability: `group`: a write waits until its intent is on the disk, sharing one sync with all who wait.
-                `each`: every record is on the disk before the call goes on. `none`: the system decides.
+                `each`: every record is on the disk before the call goes on. `none`: the system decides, and the
+                call itself hands the record to it.
             timeout: The longest that a call waits for the disk, in seconds.
             ids: Whether records and sessions stand in the log as keyed hashes or as they are.
+            processors: A structlog processor chain that each call's record passes first, to enrich or redact it.
             region: Where the folder is kept, `aws:eu-west-1`, for a residency policy with `telemetry` rules.
-            on_head: Called with the `Head` of every header and seal, to keep it elsewhere.
+            on_head: Called with the `Head` of every header and seal, on a thread of the log, to keep it elsewhere.
+            seal_seconds: How often the stream is sealed, idle or not, in seconds.
+            segment_bytes: From which size on the next segment is begun, in bytes.
+            segment_seconds: After how long the next segment is begun, in seconds.
+            compress: Whether closed segments are compressed.
+            retain_days: How long a closed segment is kept, in days; for ever if None.
+            reserve_bytes: While less than this is free on the disk, records are refused, in bytes.
+            override_file: Where `storescope audit override` leaves its word; `override.json` in the folder if
+                None.
 
         Returns:
             The log, a context manager and an async one; leaving it writes the closing seal.
@@ -107,93 +124,88 @@ class AuditLog:
         Raises:
             AuditError: If the auditor's key cannot be read or made, or an option is none of those above.
         """
-        if durability not in {"group", "each", "none"}:
-            raise AuditError(f"durability must be group, each or none, not {durability!r}")
         if ids not in {"hashed", "clear"}:
             raise AuditError(f"ids must be hashed or clear, not {ids!r}")
         folder = Path(folder)
-        public = load_public(auditor) if auditor is not None else _own_auditor(folder)
-        log = cls(
-            folder,
-            public,
+        options = Options(
+            folder=folder,
             durability=durability,
             timeout=timeout,
             clear_ids=ids == "clear",
             region=region,
             on_head=on_head,
+            processors=processors,
+            seal_seconds=seal_seconds,
+            segment_bytes=segment_bytes,
+            segment_seconds=segment_seconds,
+            compress=compress,
+            retain_days=retain_days,
+            reserve_bytes=reserve_bytes,
+            override_file=folder / "override.json" if override_file is None else Path(override_file),
         )
-        log._try_to_start()
+        log = cls(options, auditor_of(folder, auditor))
+        log._opened.wait(timeout)
+        if log._fault is not None:
+            log.close()  # which raises it
         return log
 
-    def hasher_now(self) -> IdHasher:
-        """Return what ids are written with, where opening failed: without a folder there is no key for them."""
-        with self._lock:
-            if self._stream is None and not (self._closed or self._forked):
-                self._start_if_due()
-        return self.hasher or NO_IDS
+    @property
+    def hasher(self) -> IdHasher:
+        """What ids are written with; nothing is written of them while there was no folder to take the key from."""
+        return self._journal.hasher or NO_IDS
 
     def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
-        """Take one record, as `AuditSink` says."""
-        position = self.append(phase, text)
-        if self.durability == "none" or not (durable or self.durability == "each"):
-            return None
-        return _Waiting(self, position)
-
-    def append(self, phase: str, text: str) -> int:
-        """Chain one record and hand it to the operating system.
+        """Take one record, as `AuditSink` says. Handed to the operating system, a killed process does not lose it.
 
         Args:
-            phase: Its phase, for the counts.
-            text: Its JSON from `phase` on, as `CallRecords` makes it.
+            phase: `intent` or `outcome`.
+            text: Its JSON from `phase` on, without braces, in ASCII.
+            durable: Whether it must be on the disk before the call goes on, where `durability` is `group`.
 
         Returns:
-            Its position, for `wait`.
+            None if it was handed over; else what is to be awaited, which takes `timeout` at most.
 
         Raises:
-            AuditError: If it could not be written. It is counted, and a `gap` record will say so.
+            AuditError: Here or when awaited, if it could not be written; a `gap` record will say how many were
+                not.
         """
-        with self._lock:
-            stream = self._stream or self._ready()
+        if self._closed or self._forked:
+            raise self._journal.failed("closed", self._why_closed())
+        journal = self._journal
+        if self._inline and journal.lock.acquire(blocking=False):
             try:
-                if self._unlogged:
-                    self._write_gap(stream)
-                stream.write(text)
-            except OSError as error:
-                if stream.torn:  # half a line stays at its end: go on in a new stream
-                    self._stream = None
-                    if self._syncer is not None:
-                        self._syncer.lose(self._position)
-                    stream.close()
-                raise self._failed("write", error.strerror) from None
-            self.stats.records[phase] += 1
-            self._position = position = self._position + 1
-            if self._syncer is not None:  # under the lock, so that positions reach it in order
-                self._syncer.wrote(position)
-        return position
+                if journal.stream is not None and self._writer.idle:
+                    _, fault = journal.write((phase,), (text,))
+                    if fault is not None:
+                        raise fault
+                    return None
+            finally:
+                journal.lock.release()
+        return self._hand(phase, text, durable=durable or self._always_durable)
 
-    async def wait(self, position: int) -> None:
-        """Wait until a record is on the disk.
+    def override(self, on_failure: OnFailure, *, seconds: float, reason: str, by: str | None = None) -> None:
+        """Let other calls, or fewer, go on while the log cannot be written; it ends by itself and is in the log.
+
+        `storescope audit override` says the same to every process that writes to the folder.
 
         Args:
-            position: What `append` returned.
+            on_failure: What happens to a call that cannot be logged, whatever `audit(on_failure=)` says.
+            seconds: For how long, a day at most.
+            reason: Why, for the auditor.
+            by: Who says so; the operating system's user if None.
 
         Raises:
-            AuditError: If the disk refused, or took longer than the log's time-out.
+            AuditError: If one of these is not as it must be.
         """
-        if self._syncer is None:
-            return
-        begun = time.perf_counter()
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._syncer.wait(position)
-        except TimeoutError:
-            self.stats.failures["timeout"] += 1
-            raise AuditError(f"the audit record was not on the disk within {self._timeout:g} s") from None
-        except OSError as error:
-            self.stats.failures["sync"] += 1
-            raise AuditError(f"the audit record is not on the disk: {error.strerror}") from None
-        finally:
-            self.stats.waited(time.perf_counter() - begun)
+        self._overrides.tell(Override.of(on_failure, seconds, reason, who() if by is None else by))
+
+    def end_override(self) -> None:
+        """End what `override` began, before its time."""
+        self._overrides.tell(None)
+
+    def answer(self, on_failure: OnFailure) -> OnFailure:
+        """Return what happens now to a call that cannot be logged, an operator's override considered."""
+        return self._overrides.answer(on_failure)
 
     def disk_free_bytes(self) -> float:
         """Return the free space where the log lies, in bytes; NaN if it cannot be told."""
@@ -204,31 +216,23 @@ class AuditLog:
         return float(found.f_bavail * found.f_frsize)
 
     def close(self) -> None:
-        """Seal the stream and close it. A record after this is refused.
+        """Write what waits and the closing seal. A record after this is refused.
 
         Raises:
-            AuditError: If the seal could not be written.
+            AuditError: If that could not be written, or not in time.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            if self._syncer is not None:  # it must still find the stream: some may be waiting for it
-                self._syncer.stop(self._timeout)
-            stream, self._stream = self._stream, None
-            if stream is None:
-                return
-            try:
-                if self._unlogged:
-                    self._write_gap(stream)
-                stream.seal()
-            except OSError as error:
-                raise self._failed("write", error.strerror) from None
-            finally:
-                stream.close()
-            self.stats.records["seal"] += 1
-            self.stats.last_seal = time.time()
-        self._announce(stream)
+        if self._closed:
+            return
+        self._closed = True
+        ends = time.monotonic() + max(self._options.timeout, CLOSE_SECONDS)
+        self._overrides.stop()
+        self._chores.stop(max(0.0, ends - time.monotonic()))
+        if not self._writer.stop(max(0.0, ends - time.monotonic())):
+            raise refused("its disk takes too long for the closing seal")
+        if self._syncer is not None:
+            self._syncer.stop(max(0.0, ends - time.monotonic()))
+        if self._fault is not None:
+            raise self._fault
 
     def __enter__(self) -> Self:
         return self
@@ -246,94 +250,120 @@ class AuditLog:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def _write_gap(self, stream: Stream) -> None:
-        stream.write(own_record("gap", {"unlogged": self._unlogged}))
-        self.stats.records["gap"] += 1
-        self._unlogged = 0
+    def _hand(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
+        """Leave a record to the thread that writes."""
+        timeout = self._options.timeout
+        if self._writer.hangs(timeout):
+            raise self._journal.failed("timeout", f"its disk has not answered for {timeout:g} s")
+        syncer = self._syncer if durable else None
+        hung = syncer is not None and syncer.hangs(timeout)
+        waiter = Waiter.here()
+        if not self._writer.hand(Waiting(phase, text, waiter, durable=syncer is not None and not hung)):
+            raise self._journal.failed("queue", "too many records wait for its disk")
+        if waiter is None:
+            return None
+        return _Taken(self, waiter.future, durable=syncer is not None, hung=hung)
 
-    def _ready(self) -> Stream:
-        """Return the stream to write to, opening one if the last attempt failed and it is time to try again."""
-        if self._closed:
-            raise self._failed("closed", "it is closed")
-        if self._forked:
-            raise self._failed("closed", "it was opened before a fork; open one in each process")
-        self._start_if_due()
-        if self._stream is None:
-            raise self._failed("open", "its folder cannot be used")
-        return self._stream
+    async def _until_taken(self, taken: _Taken) -> None:
+        timeout, begun = self._options.timeout, time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout):
+                await taken.future
+        except TimeoutError:
+            self.stats.failures["timeout"] += 1
+            where = "on the disk" if taken.durable else "handed to the disk"
+            raise AuditError(f"the audit record was not {where} within {timeout:g} s") from None
+        except OSError as error:
+            self.stats.failures["sync"] += 1
+            raise AuditError(f"the audit record is not on the disk: {error.strerror}") from None
+        finally:
+            if taken.durable:
+                self.stats.waited(time.perf_counter() - begun)
+        if taken.hung:
+            self.stats.failures["timeout"] += 1
+            raise AuditError(f"the audit record is not on the disk, which has not answered for {timeout:g} s")
+
+    def _begin(self) -> None:
+        """Open the first stream. On the thread that writes, as all that follows."""
+        try:
+            with self._journal.lock:
+                self._journal.open()
+        except AuditError as error:
+            self._fault = error
+        finally:
+            self._opened.set()
+        self._chores.do(self._upkeep.recover)
+
+    def _write(self, records: Sequence[Waiting]) -> None:
+        journal = self._journal
+        with journal.lock:
+            written, fault = journal.write([each.phase for each in records], [each.text for each in records])
+            self._position += written
+            durable = [each.waiter for each in records[:written] if each.durable and each.waiter]
+            if self._syncer is not None:
+                self._syncer.wrote(self._position, durable)
+        settle((each.waiter for each in records[:written] if each.waiter and not each.durable), None)
+        settle((each.waiter for each in records[written:] if each.waiter), fault)
+
+    def _tend(self) -> None:
+        with self._journal.lock:
+            heads = self._journal.tend()
+        if heads:
+            try:
+                self._journal.sync()
+            except OSError:  # what is not on the disk for sure must not be vouched for elsewhere
+                self.stats.failures["sync"] += 1
+                return
+        for head in heads:
+            self._announce_later(head)
+        if self._upkeep.due():
+            self._chores.do(self._upkeep.run)
+
+    def _finish(self) -> None:
+        try:
+            with self._journal.lock:
+                head = self._journal.close()
+        except AuditError as error:
+            self._fault = error
+        else:
+            if head is not None:
+                self._announce_later(head)
+
+    def _lost(self) -> None:
+        if self._syncer is not None:
+            self._syncer.lose()
+
+    def _announce_later(self, head: Head) -> None:
+        self._chores.do(partial(self._announce, head))
+
+    def _announce(self, head: Head) -> None:
+        """Let the head leave the machine: through the application's logging, and to who asked for it."""
+        tell("info", "storescope.audit.head", stream=head.stream, seq=head.seq, mac=head.mac)
+        if self._options.on_head is not None:
+            try:
+                self._options.on_head(head)
+            except Exception as error:  # the receiver's own fault must not stop the log
+                tell("error", "storescope.audit.on_head_failed", error_type=type(error).__qualname__)
+
+    def _why_closed(self) -> str:
+        return "it was opened before a fork; open one in each process" if self._forked else "it is closed"
 
     def _after_fork(self) -> None:
         """Leave the stream to the parent: two writers in one chain would break it."""
-        self._lock = threading.Lock()
-        self._stream = None
-        self._syncer = None
-        self._forked = True
-
-    def _failed(self, reason: str, why: str | None) -> AuditError:
-        self._unlogged += 1
-        self.stats.failures[reason] += 1
-        return AuditError(f"the audit log cannot be written: {why or reason}")
-
-    def _try_to_start(self) -> None:
-        with self._lock:
-            self._start()
-
-    def _start_if_due(self) -> None:
-        """Open a stream if the last attempt is long enough ago."""
-        if time.monotonic() < self._reopen_at:
-            return
-        try:
-            self._start()
-        except AuditError as error:  # a damaged key, long after the log was opened, is answered like a full disk
-            self._open_failed(str(error))
-
-    def _open_failed(self, reason: str | None) -> None:
-        self._reopen_at = time.monotonic() + _REOPEN_SECONDS
-        self.stats.failures["open"] += 1
-        logger().error("storescope.audit.open_failed", folder=str(self.folder), reason=reason)
-
-    def _start(self) -> None:
-        """Open a stream; if that fails, say so and leave it for later."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            id_key = load_or_make_id_key(self.folder)
-            self.hasher = ClearIds(id_key) if self._clear_ids else IdHasher(id_key)
-            self._stream = Stream(self.folder, self._auditor, id_key)
-        except OSError as error:
-            self._open_failed(error.strerror)
-            return
-        self.stats.records["header"] += 1
-        if self.durability != "none" and self._syncer is None:
-            self._syncer = Syncer(self._sync)
-        self._announce(self._stream)
-
-    def _sync(self) -> None:
-        stream = self._stream
-        if stream is None:  # torn and left: what it holds may not be on the disk
-            raise OSError(errno.EIO, "its stream was abandoned")
-        stream.sync()
-
-    def _announce(self, stream: Stream) -> None:
-        """Let the head leave the machine: through the application's logging, and to who asked for it."""
-        head = stream.head
-        logger().info("storescope.audit.head", stream=head.stream, seq=head.seq, mac=head.mac)
-        if self._on_head is not None:
-            try:
-                self._on_head(head)
-            except Exception as error:  # the receiver's own fault must not stop the log
-                logger().error("storescope.audit.on_head_failed", error_type=type(error).__qualname__)
+        self._forked = self._closed = True
+        self._journal.forget()
 
 
-class _Waiting:
+class _Taken:
     """A wait that begins when it is awaited; who cannot wait may leave it."""
 
-    __slots__ = ("_log", "_position")
+    __slots__ = ("_log", "durable", "future", "hung")
 
-    def __init__(self, log: AuditLog, position: int) -> None:
-        self._log, self._position = log, position
+    def __init__(self, log: AuditLog, future: asyncio.Future[None], *, durable: bool, hung: bool) -> None:
+        self._log, self.future, self.durable, self.hung = log, future, durable, hung
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self._log.wait(self._position).__await__()
+        return self._log._until_taken(self).__await__()  # noqa: SLF001 (the same module)
 
 
 _open_logs: WeakSet[AuditLog] = WeakSet()
@@ -345,25 +375,3 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _own_auditor(folder: Path) -> PublicKey:
-    """Return the key of the pair beside the folder; make the pair on first use."""
-    name = folder.resolve()
-    public, secret = (name.with_name(f"{name.name}.{ending}") for ending in ("pub", "key"))
-    if public.exists():
-        return load_public(public)
-    try:
-        generate(name)
-    except AuditError:
-        if not secret.exists():
-            raise
-        return load_secret(secret).public_key  # another process was first, and is about to write the public one
-    auditor = load_public(public)
-    logger().warning(
-        "storescope.audit.key_made",
-        secret_key=str(secret),
-        auditor=fingerprint(auditor),
-        advice="move the secret key to another machine: who has it and this folder can rewrite the log",
-    )
-    return auditor

@@ -12,10 +12,10 @@ from storescope.middleware._definitions import AUDIT_WAIT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PHASES = ("header", "intent", "outcome", "gap", "seal")
+PHASES = ("header", "intent", "outcome", "gap", "seal", "recovery", "tombstone", "tamper", "override")
 """Every phase that a record can have."""
 
-REASONS = ("open", "write", "sync", "timeout", "closed")
+REASONS = ("open", "write", "sync", "timeout", "closed", "reserve", "queue")
 """Why a record could not be written, or not be brought to the disk."""
 
 

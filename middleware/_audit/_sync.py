@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import threading
 import time
-from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from storescope.middleware._audit._waiters import Waiter, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LAZY_SECONDS = 0.05
 """How long a record that nobody waits for may stay unsynced."""
-
-
-class _Waiter(NamedTuple):
-    position: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
 
 
 class Syncer:
@@ -34,38 +28,33 @@ class Syncer:
         self._sync = sync
         self._written = 0
         self._tried = 0  # by a sync that went well or not
-        self._synced = 0
-        self._waiters: list[_Waiter] = []
+        self._waiters: list[tuple[int, Waiter]] = []
         self._changed = threading.Condition()
         self._stopping = False
+        self._begun_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="storescope-audit-sync", daemon=True)
         self._thread.start()
 
-    def wrote(self, position: int) -> None:
-        """Note that everything up to `position` was handed to the operating system. Called in order."""
-        before, self._written = self._written, position
-        if before == self._tried:  # read last: the thread may sleep, until there is something to do
-            with self._changed:
-                self._changed.notify()
+    def wrote(self, position: int, waiters: list[Waiter]) -> None:
+        """Note that everything up to `position` was handed to the operating system. Called in order.
 
-    async def wait(self, position: int) -> None:
-        """Return once everything up to `position` is on the disk.
-
-        Raises:
-            OSError: If the disk refused.
+        Args:
+            position: How many records were written so far.
+            waiters: Who waits until they are on the disk; told an `OSError` if the disk refused.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
         with self._changed:
-            if self._synced >= position:
-                return
-            self._waiters.append(_Waiter(position, loop, future))
+            self._written = position
+            self._waiters += [(position, waiter) for waiter in waiters]
             self._changed.notify()
-        await future
 
-    def lose(self, position: int) -> None:
-        """Tell who waits for something up to `position` that it may never be on the disk."""
-        self._release(position, OSError(errno.EIO, "its stream was abandoned"))
+    def hangs(self, seconds: float) -> bool:
+        """Return whether the sync that runs has taken longer than this."""
+        begun = self._begun_at
+        return begun is not None and time.monotonic() - begun > seconds
+
+    def lose(self) -> None:
+        """Tell all who wait that what was written so far may never be on the disk."""
+        self._release(self._written, OSError(errno.EIO, "its stream was abandoned"))
 
     def stop(self, timeout: float) -> None:
         """End the thread; a disk that hangs is not waited for longer than `timeout` seconds."""
@@ -78,10 +67,12 @@ class Syncer:
         while self._next():
             position = self._written
             fault: OSError | None = None
+            self._begun_at = time.monotonic()
             try:
                 self._sync()
             except OSError as error:
                 fault = error
+            self._begun_at = None
             self._release(position, fault)
 
     def _next(self) -> bool:
@@ -89,32 +80,12 @@ class Syncer:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._waiters or self._written > self._tried)
             if not self._waiters and not self._stopping:  # nobody is in a hurry: let more gather
-                due = time.monotonic() + LAZY_SECONDS
-                self._changed.wait_for(lambda: self._stopping or self._waiters, max(0.0, due - time.monotonic()))
+                self._changed.wait_for(lambda: self._stopping or self._waiters, LAZY_SECONDS)
             return not self._stopping or bool(self._waiters)
 
     def _release(self, position: int, fault: OSError | None) -> None:
         with self._changed:
             self._tried = max(self._tried, position)  # after a fault the next record tries again: no busy loop
-            if fault is None:
-                self._synced = max(self._synced, position)
-            ready = [waiter for waiter in self._waiters if waiter.position <= position]
-            self._waiters = [waiter for waiter in self._waiters if waiter.position > position]
-        futures: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-        for waiter in ready:
-            futures[waiter.loop].append(waiter.future)
-        for loop, done in futures.items():
-            try:
-                loop.call_soon_threadsafe(_settle, done, fault)
-            except RuntimeError:
-                continue  # that loop was closed: nobody waits there any more
-
-
-def _settle(futures: list[asyncio.Future[None]], fault: OSError | None) -> None:
-    for future in futures:
-        if future.done():  # its caller gave up
-            continue
-        if fault is None:
-            future.set_result(None)
-        else:
-            future.set_exception(OSError(fault.errno, fault.strerror))
+            ready = [waiter for wanted, waiter in self._waiters if wanted <= position]
+            self._waiters = [each for each in self._waiters if each[0] > position]
+        settle(ready, fault)
