@@ -1,4 +1,4 @@
-"""`storescope audit`: keys for an audit log, and its verification."""
+"""`storescope audit`: keys for an audit log, and its verification; `show` and `anchor` have files of their own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from pathlib import Path
 
 import click
 
+from storescope.apps._audit_anchor import anchor
+from storescope.apps._audit_override import override
+from storescope.apps._audit_show import show
+
 
 @click.group()
 def audit() -> None:
-    """Make keys for an audit log, and verify it.
+    """Make keys for an audit log, verify it, look into it, and anchor it elsewhere.
 
     \b
     Example:
       storescope audit verify audit/ --key auditor.key
     """
+
+
+audit.add_command(override)
+audit.add_command(show)
+audit.add_command(anchor)
 
 
 @audit.command()

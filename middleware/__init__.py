@@ -1,6 +1,6 @@
 """Tracing, metrics, audit log, region guard and time-out: layers that `wrap` puts around a handler map."""
 
-from storescope.middleware._audit import AuditLog, audit
+from storescope.middleware._audit import AuditLog, AuditSink, OpenTelemetrySink, StructlogSink, audit
 from storescope.middleware._drivers import instrument_drivers
 from storescope.middleware._metrics import metrics
 from storescope.middleware._region import Decision, PolicyFile, ResidencyPolicy, region_guard
@@ -9,9 +9,12 @@ from storescope.middleware._tracing import tracing
 
 __all__ = [
     "AuditLog",
+    "AuditSink",
     "Decision",
+    "OpenTelemetrySink",
     "PolicyFile",
     "ResidencyPolicy",
+    "StructlogSink",
     "audit",
     "instrument_drivers",
     "metrics",

@@ -52,7 +52,8 @@ class Metrics:
         del info
         for layer in layers:
             if isinstance(layer, Audit):
-                self._instruments.audit.add(layer.log)
+                for log in layer.logs:
+                    self._instruments.audit.add(log)
             elif isinstance(layer, RegionGuard):
                 self._instruments.policies.add(layer)
 

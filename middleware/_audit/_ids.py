@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from storescope.errors import AuditError
 from storescope.middleware._audit._json import to_json
+from storescope.middleware._audit._keys import load_or_make_id_key_file
+from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._hmac import Hmac
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HASH_CHARS = 32
 """Hex digits that are kept of an id's HMAC-SHA256: 128 bits."""
@@ -45,3 +53,25 @@ class ClearIds(IdHasher):
     def of(self, record_id: str | None, session_id: str | None) -> tuple[str, str]:
         """Return the JSON of a record's and a session's id."""
         return to_json(record_id), to_json(session_id)
+
+
+class OwnIds:
+    """What a stack without a file log has in its place, so that ids are hashed there too.
+
+    Attributes:
+        hasher: What ids are written with.
+        circumstances: The parts of records that recur.
+    """
+
+    def __init__(self, key_file: Path) -> None:
+        """Read the key, or make it.
+
+        Raises:
+            AuditError: If it can be neither read nor made.
+        """
+        try:
+            key_file.parent.mkdir(parents=True, exist_ok=True)
+            self.hasher = IdHasher(load_or_make_id_key_file(key_file))
+        except OSError as error:
+            raise AuditError(f"{key_file}: the key for ids cannot be read or made: {error.strerror}") from None
+        self.circumstances = Circumstances()

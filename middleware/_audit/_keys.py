@@ -121,7 +121,16 @@ def load_or_make_id_key(folder: Path) -> bytes:
         OSError: If it can neither be read nor made.
         AuditError: If the file is damaged.
     """
-    path = folder / "id.key"
+    return load_or_make_id_key_file(folder / "id.key")
+
+
+def load_or_make_id_key_file(path: Path) -> bytes:
+    """Return the id-hash key that a file holds as hex digits; a file that is missing is made.
+
+    Raises:
+        OSError: If it can neither be read nor made.
+        AuditError: If the file is damaged.
+    """
     if not path.exists():
         with suppress(FileExistsError):  # another process was first: its key is the folder's
             _write_new(path, secrets.token_hex(KEY_BYTES), 0o600)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from storescope.errors import AuditError, WrapError
+from storescope.middleware._audit._ids import OwnIds
+from storescope.middleware._audit._log import AuditLog
 from storescope.middleware._audit._record import CallRecords
+from storescope.middleware._audit._together import Guarded, Together
 from storescope.middleware._log import telemetry_failed
 from storescope.outcome import failure_of
 
@@ -14,66 +19,126 @@ if TYPE_CHECKING:
 
     from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
-    from storescope.middleware._audit._log import AuditLog
     from storescope.middleware._audit._override import OnFailure
     from storescope.middleware._audit._record import Subject
+    from storescope.middleware._audit._sink import AuditSink
+
+Require = Literal["all", "any"]
 
 
 class Audit:
     """The layer that `audit` makes.
 
     Attributes:
-        log: Where the records go.
-        region: Where the log is kept, for policies that rule on telemetry.
+        sinks: Where the records go; each has a region of its own, for policies that rule on telemetry.
+        logs: The file logs among them.
     """
 
     layer = "audit"
 
-    def __init__(self, log: AuditLog, on_failure: OnFailure) -> None:
-        self.log = log
-        self.region = log.region
+    def __init__(
+        self, sinks: tuple[AuditSink, ...], ids: AuditLog | OwnIds, on_failure: OnFailure, require: Require
+    ) -> None:
+        self.sinks = sinks
+        self.logs = [sink for sink in sinks if isinstance(sink, AuditLog)]
+        held = [sink if isinstance(sink, AuditLog) else Guarded(sink) for sink in sinks]
+        self._sink: AuditSink = held[0] if len(held) == 1 else Together(held, all_must=require == "all")
+        self._ids = ids
         self._on_failure = on_failure
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""
-        records = CallRecords(operation, backend, self.log.circumstances)
-        refuse = self._on_failure == "refuse" or (self._on_failure == "refuse_writes" and operation.writes)
+        records = CallRecords(operation, backend, self._ids.circumstances)
         make = _write_step if operation.writes else _read_step
-        return make(next_step, records, self.log, refuse=refuse)
+        return make(next_step, records, self._ids, self._sink, partial(self._refuses, operation))
+
+    def _refuses(self, operation: Operation) -> bool:
+        """Return whether a call that cannot be logged is refused now, by the stack's word or an operator's."""
+        on_failure: OnFailure = self._on_failure
+        for log in self.logs:
+            on_failure = log.answer(on_failure)
+        return on_failure == "refuse" or (on_failure == "refuse_writes" and operation.writes)
 
 
-def audit(log: AuditLog, *, on_failure: OnFailure = "refuse_writes") -> Audit:
+def audit(
+    *sinks: AuditSink,
+    on_failure: OnFailure = "refuse_writes",
+    require: Require = "all",
+    id_key: str | Path | None = None,
+) -> Audit:
     """Record every call in an audit log.
 
     A write leaves an `intent` before the backend is touched and an `outcome` after; a read leaves an `outcome`.
 
     Args:
-        log: The open log.
+        *sinks: Where the records go: an open `AuditLog`, a `StructlogSink`, an `OpenTelemetrySink`, your own
+            `AuditSink`. Each is given every record. A call waits for all of them at once, for each as long as it
+            takes but no longer than its time-out.
         on_failure: What happens to a call that cannot be logged: `refuse` it, `refuse_writes` only, or `allow` it.
             The intent decides a write: if only its outcome cannot be logged, the result is returned all the same.
+        require: Which of several sinks must have taken a record for the call to count as logged: `all` or `any`.
+        id_key: A file that holds the key which ids of records and sessions are hashed with; made on first use. It
+            is needed where no `AuditLog` is among the sinks. Else ids stand in all of them as in the first log.
 
     Returns:
         A middleware. What it refuses ends in `AuditError`.
 
     Raises:
-        WrapError: If `on_failure` is none of the three.
+        WrapError: If a word is none of those above, there is no sink, one is none or is given twice, or `id_key`
+            is missing or in vain.
+        AuditError: If the file of `id_key` can be neither read nor made.
     """
     if on_failure not in {"refuse", "refuse_writes", "allow"}:
         raise WrapError(f"audit: on_failure must be refuse, refuse_writes or allow, not {on_failure!r}")
-    return Audit(log, on_failure)
+    if require not in {"all", "any"}:
+        raise WrapError(f"audit: require must be all or any, not {require!r}")
+    _check_sinks(sinks)
+    return Audit(sinks, _ids_of(sinks, id_key), on_failure, require)
 
 
-def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: bool) -> Step:
-    finish = _finisher(records, log)
+def _check_sinks(sinks: tuple[AuditSink, ...]) -> None:
+    if not sinks:
+        raise WrapError(
+            "audit: give it what takes the records: an AuditLog, a StructlogSink, an OpenTelemetrySink"
+        )
+    for position, sink in enumerate(sinks):
+        if isinstance(sink, type) or not callable(getattr(sink, "put", None)):
+            what = f"the class {sink.__name__}" if isinstance(sink, type) else f"a {type(sink).__name__}"
+            raise WrapError(f"audit: {what} is no sink; give it objects with a method put, as AuditSink has")
+        if any(sink is other for other in sinks[:position]):
+            raise WrapError(
+                f"audit: the same {type(sink).__name__} is given twice; it would record every call twice"
+            )
+
+
+def _ids_of(sinks: tuple[AuditSink, ...], id_key: str | Path | None) -> AuditLog | OwnIds:
+    """Return what ids are hashed with, the same in all sinks."""
+    log = next((sink for sink in sinks if isinstance(sink, AuditLog)), None)
+    if log is not None:
+        if id_key is not None:
+            raise WrapError("audit: ids are hashed with the key in the AuditLog's folder; leave id_key out")
+        return log
+    if id_key is None:
+        raise WrapError(
+            "audit: without an AuditLog there is no key to hash ids with; pass id_key=PATH, a file for one, which "
+            "is made on first use"
+        )
+    return OwnIds(Path(id_key))
+
+
+def _write_step(
+    next_step: Step, records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink, refuses: Callable[[], bool]
+) -> Step:
+    finish = _finisher(records, ids, sink)
 
     async def step(call: Call) -> Any:
-        subject, decision = records.subject(call, log.hasher), call.decision
+        subject, decision = records.subject(call, ids.hasher), call.decision
         try:
-            taken = log.put("intent", records.intent(call, subject), durable=_will_be_made(call))
+            taken = sink.put("intent", records.intent(call, subject), durable=_will_be_made(call))
             if taken is not None:
                 await taken
         except AuditError as error:
-            if refuse:
+            if refuses():
                 await finish(call, subject, decision, error)
                 raise
         except BaseException as error:  # cancelled while it waited for the disk
@@ -90,22 +155,24 @@ def _write_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse:
     return step
 
 
-def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: bool) -> Step:
-    finish = _finisher(records, log)
+def _read_step(
+    next_step: Step, records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink, refuses: Callable[[], bool]
+) -> Step:
+    finish = _finisher(records, ids, sink)
 
     async def step(call: Call) -> Any:
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, log.hasher), call.decision, error)
+            await finish(call, records.subject(call, ids.hasher), call.decision, error)
             raise
         try:
-            subject = records.subject(call, log.hasher)
-            taken = log.put("outcome", records.outcome(call, subject, None), durable=False)
+            subject = records.subject(call, ids.hasher)
+            taken = sink.put("outcome", records.outcome(call, subject, None), durable=False)
             if taken is not None:
                 await taken
         except AuditError:
-            if refuse:
+            if refuses():
                 raise
         return result
 
@@ -113,7 +180,7 @@ def _read_step(next_step: Step, records: CallRecords, log: AuditLog, *, refuse: 
 
 
 def _finisher(
-    records: CallRecords, log: AuditLog
+    records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink
 ) -> Callable[[Call, Subject, ResidencyDecision | None, BaseException | None], Awaitable[None]]:
     """Return what records an outcome that can no longer change what the caller gets.
 
@@ -125,12 +192,12 @@ def _finisher(
     ) -> None:
         failure = None if error is None else failure_of(call, error)
         if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
-            subject = records.subject(call, log.hasher)
+            subject = records.subject(call, ids.hasher)
         try:
-            taken = log.put("outcome", records.outcome(call, subject, failure), durable=False)
+            taken = sink.put("outcome", records.outcome(call, subject, failure), durable=False)
             if taken is not None and not isinstance(error, GeneratorExit):  # who is being closed cannot wait
                 await taken
-        except AuditError as fault:  # the log has counted it
+        except AuditError as fault:  # it is counted or logged by whom it befell
             telemetry_failed("audit", fault)
 
     return finish

@@ -8,7 +8,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
@@ -18,22 +18,24 @@ from storescope.middleware._audit._ids import NO_IDS, IdHasher
 from storescope.middleware._audit._journal import Journal, refused
 from storescope.middleware._audit._options import Options
 from storescope.middleware._audit._override import Override, Overrides, who
+from storescope.middleware._audit._processors import Processors
 from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._audit._stats import AuditStats
 from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._audit._upkeep import Upkeep
-from storescope.middleware._audit._waiters import Waiter, settle
-from storescope.middleware._audit._writer import Waiting, Writer
+from storescope.middleware._audit._waiters import Wait, Waiter, settle
+from storescope.middleware._audit._writer import Handed, Writer
 from storescope.middleware._log import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
     from nacl.public import PublicKey
 
     from storescope.middleware._audit._options import Durability
     from storescope.middleware._audit._override import OnFailure
+    from storescope.middleware._audit._processors import Processor
     from storescope.middleware._audit._stream import Head
 
 MEBIBYTE = 1024 * 1024
@@ -58,6 +60,7 @@ class AuditLog:
         self.stats = AuditStats()
         self.circumstances = Circumstances()
         self._options = options
+        self._processors = options.processors
         self._inline = options.durability == "none"
         self._always_durable = options.durability == "each"
         self._closed = self._forked = False
@@ -81,7 +84,7 @@ class AuditLog:
         durability: Durability = "group",
         timeout: float = 1.0,
         ids: Literal["hashed", "clear"] = "hashed",
-        processors: Sequence[Callable[..., Any]] = (),
+        processors: Sequence[Processor] = (),
         region: str | None = None,
         on_head: Callable[[Head], None] | None = None,
         seal_seconds: float = 60.0,
@@ -134,7 +137,7 @@ class AuditLog:
             clear_ids=ids == "clear",
             region=region,
             on_head=on_head,
-            processors=processors,
+            processors=Processors(processors) if processors else None,
             seal_seconds=seal_seconds,
             segment_bytes=segment_bytes,
             segment_seconds=segment_seconds,
@@ -172,6 +175,11 @@ class AuditLog:
         if self._closed or self._forked:
             raise self._journal.failed("closed", self._why_closed())
         journal = self._journal
+        if self._processors is not None:
+            try:
+                text = self._processors.text(phase, text)
+            except AuditError as error:
+                raise journal.failed("processor", str(error)) from None
         if self._inline and journal.lock.acquire(blocking=False):
             try:
                 if journal.stream is not None and self._writer.idle:
@@ -258,28 +266,28 @@ class AuditLog:
         syncer = self._syncer if durable else None
         hung = syncer is not None and syncer.hangs(timeout)
         waiter = Waiter.here()
-        if not self._writer.hand(Waiting(phase, text, waiter, durable=syncer is not None and not hung)):
+        if not self._writer.hand(Handed(phase, text, waiter, durable=syncer is not None and not hung)):
             raise self._journal.failed("queue", "too many records wait for its disk")
         if waiter is None:
             return None
-        return _Taken(self, waiter.future, durable=syncer is not None, hung=hung)
+        return Wait(partial(self._until_taken, waiter.future, durable=syncer is not None, hung=hung))
 
-    async def _until_taken(self, taken: _Taken) -> None:
+    async def _until_taken(self, taken: asyncio.Future[None], *, durable: bool, hung: bool) -> None:
         timeout, begun = self._options.timeout, time.perf_counter()
         try:
             async with asyncio.timeout(timeout):
-                await taken.future
+                await taken
         except TimeoutError:
             self.stats.failures["timeout"] += 1
-            where = "on the disk" if taken.durable else "handed to the disk"
+            where = "on the disk" if durable else "handed to the disk"
             raise AuditError(f"the audit record was not {where} within {timeout:g} s") from None
         except OSError as error:
             self.stats.failures["sync"] += 1
             raise AuditError(f"the audit record is not on the disk: {error.strerror}") from None
         finally:
-            if taken.durable:
+            if durable:
                 self.stats.waited(time.perf_counter() - begun)
-        if taken.hung:
+        if hung:
             self.stats.failures["timeout"] += 1
             raise AuditError(f"the audit record is not on the disk, which has not answered for {timeout:g} s")
 
@@ -294,7 +302,7 @@ class AuditLog:
             self._opened.set()
         self._chores.do(self._upkeep.recover)
 
-    def _write(self, records: Sequence[Waiting]) -> None:
+    def _write(self, records: Sequence[Handed]) -> None:
         journal = self._journal
         with journal.lock:
             written, fault = journal.write([each.phase for each in records], [each.text for each in records])
@@ -352,18 +360,6 @@ class AuditLog:
         """Leave the stream to the parent: two writers in one chain would break it."""
         self._forked = self._closed = True
         self._journal.forget()
-
-
-class _Taken:
-    """A wait that begins when it is awaited; who cannot wait may leave it."""
-
-    __slots__ = ("_log", "durable", "future", "hung")
-
-    def __init__(self, log: AuditLog, future: asyncio.Future[None], *, durable: bool, hung: bool) -> None:
-        self._log, self.future, self.durable, self.hung = log, future, durable, hung
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._log._until_taken(self).__await__()  # noqa: SLF001 (the same module)
 
 
 _open_logs: WeakSet[AuditLog] = WeakSet()

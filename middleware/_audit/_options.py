@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from storescope.errors import AuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
 
+    from storescope.middleware._audit._processors import Processors
     from storescope.middleware._audit._stream import Head
 
 Durability = Literal["group", "each", "none"]
@@ -27,7 +27,7 @@ class Options:
     clear_ids: bool
     region: str | None
     on_head: Callable[[Head], None] | None
-    processors: Sequence[Callable[..., Any]]
+    processors: Processors | None
     seal_seconds: float
     segment_bytes: int
     segment_seconds: float

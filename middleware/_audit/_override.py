@@ -94,9 +94,12 @@ class Override:
 
     def record(self, state: Literal["begun", "ended"]) -> str:
         """Return the record of its beginning or end."""
-        until = datetime.fromtimestamp(self.until, UTC).isoformat(timespec="microseconds")
-        said = {"state": state, "on_failure": self.on_failure, "until": until.replace("+00:00", "Z")}
+        said = {"state": state, "on_failure": self.on_failure, "until": self.until_text()}
         return own_record("override", {**said, "reason": self.reason, "by": self.by})
+
+    def until_text(self) -> str:
+        """Return when it ends, in UTC, as records have it."""
+        return datetime.fromtimestamp(self.until, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Overrides:

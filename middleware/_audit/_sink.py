@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 class AuditSink(Protocol):
-    """Takes the audit records of calls.
+    """Takes the audit records of calls. Write a class like this to send them elsewhere.
+
+    It may also have a `timeout`, in seconds: how long a call waits for it at most; 1 if it has none. `put` may be
+    an `async def`, and whatever it raises counts as an `AuditError`.
 
     Attributes:
         region: Where what it takes is kept, `aws:eu-west-1`, for policies with `telemetry` rules; None if unknown.
@@ -20,7 +23,7 @@ class AuditSink(Protocol):
         """Where what it takes is kept."""
 
     def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
-        """Take one record.
+        """Take one record. It is called on the event loop, and must not block.
 
         Args:
             phase: `intent` or `outcome`.
@@ -28,7 +31,8 @@ class AuditSink(Protocol):
             durable: Whether the call must not go on before the record is as safe as the sink makes records.
 
         Returns:
-            None if the call may go on; else what it must await before. Who cannot wait may leave it.
+            None if the call may go on; else what it must await before. A call that is cancelled or closed leaves
+            it; a coroutine runs to its end all the same.
 
         Raises:
             AuditError: Here or when awaited, if the record could not be taken.

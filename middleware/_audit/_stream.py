@@ -10,9 +10,8 @@ import threading
 import time
 from binascii import hexlify
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC, next_key
 from storescope.middleware._audit._files import segment_name
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 Closes = Literal["epoch", "segment", "stream"]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """How far a stream had come: kept elsewhere, it is proof that nothing before it was cut off or replaced.
 
     Attributes:

@@ -37,7 +37,7 @@ def heads_of(folder: Path, *, but: str | None = None) -> list[Head]:
 
 def head_of(segment: Segment) -> Head | None:
     """Return the last whole record of a segment that is not packed; None if there is none that can be read."""
-    return _head(last_record(segment))
+    return _head({**last_record(segment), "stream": segment.stream})
 
 
 def last_record(segment: Segment) -> dict[str, Any]:

@@ -40,8 +40,12 @@ class Upkeep:
         Raises:
             OSError: If the folder cannot be read.
         """
-        folder = self._options.folder
+        folder, mine = self._options.folder, self._journal.stream
+        if mine is None:
+            return
         for stream in streams_of(folder):
+            if stream == mine.id:
+                continue
             with unfinished(folder, stream) as said:
                 if said and not self._say([(each.phase, each.text) for each in said]):
                     raise OSError("what was left undone cannot be recorded now; the next open will")

@@ -1,13 +1,13 @@
-"""Those who wait on an event loop for what a thread does."""
+"""Waiting on an event loop for what is done elsewhere, a thread above all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable
 
 
 class Waiter(NamedTuple):
@@ -29,6 +29,18 @@ class Waiter(NamedTuple):
         except RuntimeError:
             return None
         return cls(loop, loop.create_future())
+
+
+class Wait:
+    """A wait that begins when it is awaited; who cannot wait may leave it."""
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._begin().__await__()
 
 
 def settle(waiters: Iterable[Waiter], fault: Exception | None) -> None:

@@ -22,8 +22,8 @@ MOST_WAITING = 20_000
 """How many records may wait for a disk that is slow; more are refused, so that memory stays bounded."""
 
 
-class Waiting(NamedTuple):
-    """A record that waits to be written.
+class Handed(NamedTuple):
+    """A record that was handed to the thread.
 
     Attributes:
         phase, text: The record.
@@ -44,7 +44,7 @@ class Writer:
         self,
         *,
         begin: Callable[[], None],
-        write: Callable[[Sequence[Waiting]], None],
+        write: Callable[[Sequence[Handed]], None],
         tend: Callable[[], None],
         finish: Callable[[], None],
     ) -> None:
@@ -57,7 +57,7 @@ class Writer:
             finish: Called last.
         """
         self._begin, self._write, self._tend, self._finish = begin, write, tend, finish
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[Handed] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._busy_since: float | None = time.monotonic()
@@ -69,7 +69,7 @@ class Writer:
         """Whether nothing waits to be written."""
         return not self._queue
 
-    def hand(self, record: Waiting) -> bool:
+    def hand(self, record: Handed) -> bool:
         """Take a record; return False if too many are waiting."""
         with self._changed:
             if len(self._queue) >= MOST_WAITING:
@@ -120,7 +120,7 @@ class Writer:
         except Exception as error:
             telemetry_failed("audit", error)
 
-    def _next(self, due: float) -> Sequence[Waiting]:
+    def _next(self, due: float) -> Sequence[Handed]:
         """Return all that waits, as soon as something does; nothing when it is time to tend or to end."""
         with self._changed:
             self._busy_since = None

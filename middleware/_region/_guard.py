@@ -216,10 +216,15 @@ def _may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
 def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
     for layer in layers:
         name = getattr(layer, "layer", None)
-        region = getattr(layer, "region", None)
-        if name in _OBSERVERS and region not in allowed:
-            found = f"is in {region}" if region else "has no region="
-            raise PolicyError(
-                f"region_guard: {name} {found}, and rule {rule.name!r} lets telemetry go only to "
-                f"{' or '.join(sorted(allowed))}"
-            )
+        if name not in _OBSERVERS:
+            continue
+        places = getattr(layer, "sinks", (layer,))  # an audit layer may send records to several places
+        for place in places:
+            region = getattr(place, "region", None)
+            if region not in allowed:
+                which = name if len(places) == 1 else f"{name} to {type(place).__name__}"
+                found = f"is in {region}" if region else "has no region="
+                raise PolicyError(
+                    f"region_guard: {which} {found}, and rule {rule.name!r} lets telemetry go only to "
+                    f"{' or '.join(sorted(allowed))}"
+                )

@@ -17,6 +17,8 @@ COMMANDS: tuple[list[str], ...] = (
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
+    ["audit", "show"],
+    ["audit", "anchor"],
     ["conformance"],
     ["dashboards"],
     ["dashboards", "build"],

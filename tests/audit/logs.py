@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from storescope import BackendInfo, CallContext, Store, wrap
 from storescope.middleware import AuditLog, audit
+from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import generate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from storescope import Handlers, Middleware
+    from storescope.middleware._audit._files import Segment
 
 BACKEND = BackendInfo("memory", region="aws:eu-west-1")
 
@@ -67,5 +70,24 @@ def make_folder(root: Path, *, streams: int = 3, count: int = 2) -> tuple[Path, 
 
 def records_of(log: AuditLog) -> list[dict[str, Any]]:
     """Return every record of a folder, stream by stream."""
-    paths = sorted(log.folder.glob("*.jsonl"))
-    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    streams = streams_of(log.folder).values()
+    return [record for segments in streams for segment in segments for record in records_in(segment)]
+
+
+def records_in(segment: Segment) -> list[dict[str, Any]]:
+    """Return every record of a segment."""
+    with segment.open() as file:
+        return [json.loads(line) for line in file if line.startswith(b"{")]
+
+
+def only_stream(folder: Path) -> list[Segment]:
+    """Return the segments of the only stream in a folder."""
+    (segments,) = streams_of(folder).values()
+    return segments
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what a thread does."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 (a thread does it, and sets no event of ours)
+            await asyncio.sleep(0.005)

@@ -11,13 +11,14 @@ import pytest
 
 from storescope import AuditError, wrap
 from storescope.middleware import AuditLog, audit
+from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._stream import Stream
 from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import records_of, wrapped
+from storescope.middleware._audit._waiters import Waiter
+from tests.audit.logs import records_of, until, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 REAL_SYNC = Stream.sync
@@ -48,12 +49,6 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
     monkeypatch.setattr(Stream, "sync", sync)
     return made
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 (a thread does it, and sets no event of ours)
-            await asyncio.sleep(0.005)
 
 
 async def test_a_write_waits_until_its_intent_is_on_the_disk(tmp_path: Path, disk: Disk) -> None:
@@ -89,13 +84,20 @@ async def test_each_waits_for_every_record(tmp_path: Path, disk: Disk) -> None:
         assert sum(log.stats.waits) == 3
 
 
-async def test_none_has_no_thread_and_never_waits(tmp_path: Path, disk: Disk) -> None:
-    before = threading.active_count()
+async def test_in_none_the_call_hands_its_record_over_itself_and_never_waits(tmp_path: Path, disk: Disk) -> None:
     with AuditLog.open(tmp_path / "audit", durability="none") as log:
-        header = disk.syncs
+        assert log.put("intent", own_record("gap", {"unlogged": 0}), durable=True) is None
+        assert records_of(log)[-1]["phase"] == "gap"
         await wrapped(log)["session.set"](id="s1", value={})
-        assert threading.active_count() == before
-        assert (disk.syncs, sum(log.stats.waits)) == (header, 0)
+        assert (disk.syncs, sum(log.stats.waits)) == (0, 0)
+
+
+async def test_a_read_waits_until_its_outcome_is_with_the_operating_system(tmp_path: Path, disk: Disk) -> None:
+    with AuditLog.open(tmp_path / "audit") as log:
+        disk.seconds = 1
+        await wrapped(log)["session.get"](id="s1")
+        assert records_of(log)[-1]["phase"] == "outcome"
+        disk.seconds = 0
 
 
 @pytest.mark.parametrize("fault", ["slow", "failing"])
@@ -193,8 +195,7 @@ async def test_a_loop_that_ended_while_it_waited_harms_nobody(tmp_path: Path, di
     assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT
 
 
-async def test_a_write_is_not_told_that_a_failed_sync_brought_it_to_the_disk() -> None:
-    """Even if that sync was not made for it: nobody waited yet when it failed."""
+async def test_who_waits_is_told_that_a_sync_failed_and_the_next_record_tries_again() -> None:
     tries: list[int] = []
 
     def fail() -> None:
@@ -202,10 +203,12 @@ async def test_a_write_is_not_told_that_a_failed_sync_brought_it_to_the_disk() -
         raise OSError(5, "Input/output error")
 
     syncer = Syncer(fail)
-    syncer.wrote(1)
-    await until(lambda: syncer._tried == 1)
-    with pytest.raises(OSError, match="Input/output"):
-        await syncer.wait(1)
+    for number in (1, 2):
+        waiter = Waiter.here()
+        assert waiter is not None
+        syncer.wrote(number, [waiter])
+        with pytest.raises(OSError, match="Input/output"):
+            await waiter.future
     assert len(tries) == 2
     syncer.stop(1)
 
@@ -217,13 +220,11 @@ async def test_a_record_written_while_a_sync_runs_is_synced_by_the_next() -> Non
     def sync() -> None:
         tries.append(1)
         if len(tries) == 1:
-            syncer.wrote(2)
+            syncer.wrote(2, [])
 
     syncer = Syncer(sync)
-    syncer.wrote(1)
+    syncer.wrote(1, [])
     await until(lambda: len(tries) == 2)
-    await syncer.wait(2)
-    assert len(tries) == 2  # it had been synced, and was not again
     syncer.stop(1)
 
 
@@ -233,7 +234,7 @@ def test_positions_reach_the_syncer_in_order_from_several_threads(
     """Out of order, the last write would wait for a position that nobody brings any more."""
     seen: list[int] = []
 
-    def wrote(self: Syncer, position: int) -> None:
+    def wrote(self: Syncer, position: int, waiters: list[Waiter]) -> None:
         time.sleep(0.001 * (position % 3))
         seen.append(position)
 
@@ -250,7 +251,8 @@ def test_positions_reach_the_syncer_in_order_from_several_threads(
             thread.start()
         for thread in threads:
             thread.join()
-    assert seen == list(range(1, 91))
+    assert seen == sorted(seen)
+    assert seen[-1] == 90
 
 
 async def test_who_waits_for_a_stream_that_is_left_is_told_so(
@@ -262,8 +264,8 @@ async def test_who_waits_for_a_stream_that_is_left_is_told_so(
         waiting = asyncio.ensure_future(wrapped(log)["session.set"](id="s1", value={}))
         await asyncio.sleep(0.02)
 
-        def tear(self: Stream, text: str) -> None:
-            self.torn = True
+        def tear(self: Stream, texts: list[str]) -> None:
+            self.ended = True
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
@@ -279,8 +281,8 @@ async def test_who_waits_for_a_stream_that_is_left_is_told_so(
 async def test_a_stream_that_was_left_is_not_synced_any_more(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tear(self: Stream, text: str) -> None:
-        self.torn = True
+    def tear(self: Stream, texts: list[str]) -> None:
+        self.ended = True
         raise OSError(28, "No space left on device")
 
     async with AuditLog.open(tmp_path / "audit") as log:
@@ -289,7 +291,7 @@ async def test_a_stream_that_was_left_is_not_synced_any_more(
         with monkeypatch.context() as patch:
             patch.setattr(Stream, "write", tear)
             await get(id="s2")
-        assert log._stream is None
+        assert log._journal.stream is None
         await asyncio.sleep(0.1)  # what nobody waits for is synced within 0.05 s
         assert disk.syncs == before
         await wrapped(log)["session.set"](id="s3", value={})  # and the new stream is

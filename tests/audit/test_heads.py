@@ -30,7 +30,7 @@ async def test_heads_leave_through_the_log_and_the_callback(
     assert [(head.seq, head.mac) for head in heads] == [(r["seq"], r["mac"]) for r in (records[0], records[-1])]
     logged = [line for line in caplog.messages if "storescope.audit.head" in line]
     assert [head.mac in line for head, line in zip(heads, logged, strict=True)] == [True, True]
-    assert heads_of(log.folder) == [(heads[-1].stream, heads[-1].seq, heads[-1].mac)]
+    assert heads_of(log.folder) == [heads[-1]]
     assert log.stats.last_seal > 0
 
 
@@ -94,7 +94,7 @@ async def test_every_header_announces_all_streams_before_it(tmp_path: Path) -> N
         log.close()
     headers = {record["stream"]: record for record in records_of(logs[0]) if record["phase"] == "header"}
     told = headers[heads[0].stream]["heads"]
-    assert [(head["stream"], head["seq"], head["mac"]) for head in told] == first
+    assert told == [head.to_dict() for head in first]
     assert sorted(head["seq"] for head in told) == [1, 4]
     assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.INTACT
 

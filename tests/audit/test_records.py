@@ -123,16 +123,13 @@ async def test_the_intent_of_a_write_carries_the_decision_already(tmp_path: Path
     assert (outcome["outcome"], outcome["error_type"]) == ("denied", "ResidencyError")
 
 
-async def test_what_will_not_be_made_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(self: AuditLog, position: int) -> None:
-        pytest.fail("it waited")
-
-    monkeypatch.setattr(AuditLog, "wait", fail)
+async def test_what_will_not_be_made_waits_for_no_disk(tmp_path: Path) -> None:
     with AuditLog.open(tmp_path / "audit") as log:
         handlers = wrapped(log, region_guard(EU_ONLY))
         for wrong in ({"id": "s1", "value": {}}, {"id": "", "value": {}}):
             with pytest.raises(Exception, match=r"session\.set"):
                 await handlers["session.set"](**wrong)
+        assert sum(log.stats.waits) == 0
 
 
 async def test_trace_ids_are_the_spans(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
@@ -14,21 +17,35 @@ from storescope import call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import (
     AuditLog,
+    OpenTelemetrySink,
+    StructlogSink,
     audit,
     metrics,
     region_guard,
     timeout,
     tracing,
 )
+from tests.audit.sinks import Slow
 from tests.policies import EU_ONLY, REGION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from storescope import Handlers, Middleware
+    from storescope.middleware import AuditSink
 
 ALL = ("tracing", "metrics", "audit", "timeout", "region_guard")
-WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALL}, "all": ALL}
+ALONE = (*ALL, "audit, several sinks")
+WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALONE}, "all": ALL}
+
+
+def other_sinks() -> list[AuditSink]:
+    """Return one sink of each kind beside the log: they answer at once, or must be waited for together."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call] # the SDK's own
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    logger = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
+    return [StructlogSink(logger), OpenTelemetrySink(provider), Slow(0), Slow(0)]
 
 
 def layers(names: tuple[str, ...], log: AuditLog) -> list[Middleware]:
@@ -36,6 +53,7 @@ def layers(names: tuple[str, ...], log: AuditLog) -> list[Middleware]:
         "tracing": tracing(tracer_provider=TracerProvider()),
         "metrics": metrics(registry=CollectorRegistry()),
         "audit": audit(log),
+        "audit, several sinks": audit(log, *other_sinks()),
         "timeout": timeout(60),
         "region_guard": region_guard(EU_ONLY),
     }

@@ -68,5 +68,8 @@ def test_design_names_are_there() -> None:
     )
     assert set(wanted.split()) <= set(core.__all__)
     middleware = importlib.import_module("storescope.middleware")
-    layers = "tracing instrument_drivers metrics audit AuditLog region_guard ResidencyPolicy Decision timeout"
+    layers = (
+        "tracing instrument_drivers metrics audit AuditLog AuditSink StructlogSink OpenTelemetrySink region_guard "
+        "ResidencyPolicy Decision timeout"
+    )
     assert set(layers.split()) <= set(middleware.__all__)

@@ -18,13 +18,14 @@ from storescope.middleware import AuditLog, audit, metrics, region_guard, tracin
 from tests.policies import EU_ONLY, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from storescope import Handlers, Middleware
-    from storescope.middleware._audit._log import Durability
+    from storescope.middleware import AuditSink
+    from storescope.middleware._audit._options import Durability
 
 BACKEND = BackendInfo(system="memory", name="own", region=REGION)
 
@@ -67,12 +68,14 @@ class Seen:
 
     Attributes:
         log: The audit log.
+        sinks: What else takes audit records.
         registry: The metrics.
         exporter: The spans.
         handlers: The wrapped map.
     """
 
     log: AuditLog
+    sinks: Sequence[AuditSink] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     handlers: Handlers = field(default_factory=dict)
@@ -84,7 +87,7 @@ class Seen:
         return {
             "tracing": tracing(tracer_provider=provider),
             "metrics": metrics(registry=self.registry),
-            "audit": audit(self.log),
+            "audit": audit(self.log, *self.sinks),
             "region_guard": region_guard(EU_ONLY),
         }
 
@@ -114,10 +117,14 @@ class Seen:
 
 @contextmanager
 def stack(
-    handlers: Handlers, folder: Path, *extra: Middleware, durability: Durability = "group"
+    handlers: Handlers,
+    folder: Path,
+    *extra: Middleware,
+    durability: Durability = "group",
+    sinks: Sequence[AuditSink] = (),
 ) -> Generator[Seen]:
-    """Wrap a map in all four layers, with `extra` inside of them."""
+    """Wrap a map in all four layers, with `extra` inside of them, and `sinks` beside the audit log."""
     with AuditLog.open(folder / "audit", durability=durability) as log:
-        seen = Seen(log)
+        seen = Seen(log, sinks)
         seen.handlers = wrap(handlers, *seen.layers().values(), *extra, backend=BACKEND)
         yield seen

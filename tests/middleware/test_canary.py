@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 from storescope import OPERATIONS, BackendError, StorageError, Store, call_context, wrap
-from storescope.middleware import timeout
+from storescope.middleware import OpenTelemetrySink, StructlogSink, timeout
 from tests.middleware.helpers import Seen, memory_map, stack
 from tests.policies import FORBIDDEN, REGION
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storescope import Handlers
+    from storescope.middleware import AuditSink
 
 
 @pytest.fixture
@@ -44,11 +47,27 @@ def lines(caplog: pytest.LogCaptureFixture) -> Generator[list[str]]:
     seen += [record.getMessage() for record in caplog.records]
 
 
-def told(seen: Seen) -> str:
+@pytest.fixture
+def exported() -> InMemoryLogRecordExporter:
+    """What OpenTelemetry's logs are given."""
+    return InMemoryLogRecordExporter()  # type: ignore[no-untyped-call] # the SDK's own
+
+
+@pytest.fixture
+def sinks(exported: InMemoryLogRecordExporter) -> list[AuditSink]:
+    """Every other place that audit records go to; the lines of structlog are among `lines`."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exported))
+    return [StructlogSink(), OpenTelemetrySink(provider)]
+
+
+def told(seen: Seen, exported: InMemoryLogRecordExporter) -> str:
     """Return everything that the stack told anybody."""
     spans = [span.to_json() for span in seen.spans]
     audit = [path.read_text() for path in seen.log.folder.glob("*.jsonl")]
-    return "\n".join([*spans, *audit, seen.exposition])
+    logs = [record.to_json() for record in exported.get_finished_logs()]
+    assert len(logs) == len(seen.of_phase("intent")) + len(seen.of_phase("outcome"))
+    return "\n".join([*spans, *audit, *logs, seen.exposition])
 
 
 def parameters(operation: str, secret: str) -> dict[str, Any]:
@@ -73,18 +92,25 @@ async def attempt(handlers: Handlers, operation: str, params: dict[str, Any]) ->
     return ""
 
 
-async def test_good_calls_tell_nothing(secret: str, tmp_path: Path, lines: list[str]) -> None:
-    with stack(memory_map(), tmp_path) as seen, call_context(tenant="acme", region=REGION):
+async def test_good_calls_tell_nothing(
+    secret: str, tmp_path: Path, lines: list[str], sinks: list[AuditSink], exported: InMemoryLogRecordExporter
+) -> None:
+    with stack(memory_map(), tmp_path, sinks=sinks) as seen, call_context(tenant="acme", region=REGION):
         for operation in [*OPERATIONS, *OPERATIONS]:  # the second time round there is something to find
             assert secret not in await attempt(seen.handlers, operation, parameters(operation, secret))
     assert len(seen.spans) == 2 * len(OPERATIONS)
-    assert secret not in told(seen)
+    assert secret not in told(seen, exported)
     assert secret not in "".join(lines)
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, OSError, BackendError, asyncio.CancelledError])
 async def test_exceptions_tell_nothing(
-    kind: type[BaseException], secret: str, tmp_path: Path, lines: list[str]
+    kind: type[BaseException],
+    secret: str,
+    tmp_path: Path,
+    lines: list[str],
+    sinks: list[AuditSink],
+    exported: InMemoryLogRecordExporter,
 ) -> None:
     async def fail(**_: Any) -> None:
         error = kind(f"driver says: {secret}")
@@ -92,16 +118,18 @@ async def test_exceptions_tell_nothing(
         raise error from ValueError(secret)
 
     handlers = dict.fromkeys(OPERATIONS, fail)
-    with stack(handlers, tmp_path) as seen, call_context(tenant="acme", region=REGION):
+    with stack(handlers, tmp_path, sinks=sinks) as seen, call_context(tenant="acme", region=REGION):
         for operation in OPERATIONS:
             with suppress(BaseException):
                 await Store(operation, parameters(operation, secret)).on(seen.handlers)
     assert len(seen.of_phase("outcome")) == len(OPERATIONS)
-    assert secret not in told(seen)
+    assert secret not in told(seen, exported)
     assert secret not in "".join(lines)
 
 
-async def test_refusals_tell_nothing(secret: str, tmp_path: Path, lines: list[str]) -> None:
+async def test_refusals_tell_nothing(
+    secret: str, tmp_path: Path, lines: list[str], sinks: list[AuditSink], exported: InMemoryLogRecordExporter
+) -> None:
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("session.get", {"id": [secret]}),
         ("session.set", {"id": "r1", "value": secret}),
@@ -110,27 +138,29 @@ async def test_refusals_tell_nothing(secret: str, tmp_path: Path, lines: list[st
         ("message.update", {"id": "r1", "updates": {"sessionId": {secret: 1}}}),
         ("message.listBySession", {"session_id": {secret}}),
     ]
-    with stack(memory_map(), tmp_path) as seen, call_context(tenant="acme", region=REGION):
+    with stack(memory_map(), tmp_path, sinks=sinks) as seen, call_context(tenant="acme", region=REGION):
         for operation, params in wrong:
             text = await attempt(seen.handlers, operation, params)
             assert "InvalidRecordError" in text
             assert secret not in text
-    assert secret not in told(seen)
+    assert secret not in told(seen, exported)
     assert secret not in "".join(lines)
 
 
-async def test_denials_and_time_outs_tell_nothing(secret: str, tmp_path: Path, lines: list[str]) -> None:
+async def test_denials_and_time_outs_tell_nothing(
+    secret: str, tmp_path: Path, lines: list[str], sinks: list[AuditSink], exported: InMemoryLogRecordExporter
+) -> None:
     async def hang(**_: Any) -> None:
         await asyncio.sleep(60)
 
-    with stack(dict.fromkeys(OPERATIONS, hang), tmp_path, timeout(0.01)) as seen:
+    with stack(dict.fromkeys(OPERATIONS, hang), tmp_path, timeout(0.01), sinks=sinks) as seen:
         for region in (REGION, FORBIDDEN):
             with call_context(tenant="acme", region=region):
                 for operation in ("session.set", "message.update", "part.listBySession"):
                     text = await attempt(seen.handlers, operation, parameters(operation, secret))
                     assert "Error" in text
                     assert secret not in text
-    assert secret not in told(seen)
+    assert secret not in told(seen, exported)
     assert secret not in "".join(lines)
 
 

@@ -26,7 +26,7 @@ from tests.policies import FORBIDDEN, REGION
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._log import Durability
+    from storescope.middleware._audit._options import Durability
 
 
 def raising(error: BaseException) -> Any:
