@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    audit_group,
+    audit_none,
     backend_calls,
     guard,
     layers,
@@ -37,6 +39,8 @@ BENCHMARKS = {
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
+    "audit_none": audit_none.run,
+    "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
