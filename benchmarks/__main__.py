@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    audit_group,
     audit_memory,
+    audit_none,
     audit_verify,
     backend_calls,
     guard,
@@ -39,6 +41,8 @@ BENCHMARKS = {
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
+    "audit_none": audit_none.run,
+    "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
