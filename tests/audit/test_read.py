@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storescope.errors import AuditError
+from storescope.middleware._audit import _read
 from storescope.middleware._audit._cursor import Problem
 from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
 from storescope.middleware._audit._read import LogReader
@@ -286,6 +287,47 @@ class TestFollowing:
             assert not list(reader.read())
         assert problems == [Problem(path, 0, "was taken away before it was read to its end")]
 
+    def test_a_file_packed_after_it_was_listed_is_read_on(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a", 1, [line("a", 1, 1)])
+        with LogReader(tmp_path) as reader:
+            assert len(list(reader.read())) == 1
+            with path.open("ab") as file:
+                file.write(line("a", 2, 2))
+            pack(path)
+            reader._listed_at = tmp_path.stat().st_mtime_ns
+            assert places(list(reader.read())) == [("a", 2)]
+            assert not reader.problems
+
+    @pytest.mark.parametrize(
+        ("instead", "shown"),
+        [
+            (line("b", 9, 0.5), [("a", 1), ("b", 9), ("a", 2)]),
+            (line("b", 9, 9), [("a", 1), ("a", 2), ("b", 9)]),
+            (b"noise\n", [("a", 1), ("a", 2)]),
+            (None, [("a", 1), ("a", 2)]),
+        ],
+    )
+    def test_what_changed_while_it_waited_is_read_as_it_is_now(
+        self,
+        instead: bytes | None,
+        shown: list[tuple[str, int]],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A stream whose turn is far away holds no file; what it had in mind may be gone when its turn comes."""
+        monkeypatch.setattr(_read, "_MOST_OPEN", 1)
+        write(tmp_path, "a", 1, [line("a", 1, 1), line("a", 2, 3)])
+        path = write(tmp_path, "b", 1, [line("b", 1, 2)])
+        with LogReader(tmp_path) as reader:
+            reading = reader.read()
+            found = [next(reading)]
+            if instead is None:
+                path.unlink()
+            else:
+                path.write_bytes(instead)
+            found += reading
+        assert places(found) == shown
+
     @pytest.mark.parametrize("seed", range(15))
     def test_whatever_happens_every_record_is_shown_once(self, seed: int, tmp_path: Path) -> None:
         """Random writers: they append in pieces, rotate, compress, retain and begin anew, while one reads."""
@@ -377,6 +419,14 @@ class TestSince:
             with path.open("ab") as file:
                 file.write(line("a", 2, 1))
             assert places(list(reader.read())) == [("a", 2)]
+
+    def test_what_cannot_be_told_is_read(self, tmp_path: Path) -> None:
+        write(tmp_path, "a", 1, [line("a", 1, 1)])
+        write(tmp_path, "a", 2, [b"noise\n", line("a", 3, 3), b"noise\n"])
+        (tmp_path / "b.000001.jsonl.gz").write_bytes(b"noise")
+        entries, problems = read_all(tmp_path, since=ts(3000))
+        assert places(entries) == [("a", 1), ("a", 3)]
+        assert len(problems) == 3
 
     def test_a_closed_stream_stays_passed_over(self, tmp_path: Path) -> None:
         seal = line("a", 1, 0, "seal", ts="2020-01-01T00:00:00.000000Z", closes="stream")
