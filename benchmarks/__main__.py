@@ -18,6 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    audit_group,
+    audit_memory,
+    audit_none,
+    audit_verify,
     backend_calls,
     guard,
     layers,
@@ -37,11 +41,15 @@ BENCHMARKS = {
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
+    "audit_none": audit_none.run,
+    "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
     "list_time": list_time.run,
     "list_memory": list_memory.run,
+    "audit_verify": audit_verify.run,
+    "audit_memory": audit_memory.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

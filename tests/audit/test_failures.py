@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storescope import AuditError, WrapError
+from storescope import AuditError, WrapError, call_context
 from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import records_of, wrapped, write_some
+from tests.audit.logs import records_of, until, wrapped, write_some
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
@@ -59,7 +59,7 @@ async def test_opening_is_tried_again_after_a_second(tmp_path: Path) -> None:
     (tmp_path / "audit").unlink()
     with pytest.raises(AuditError, match="its folder cannot be used"):  # not yet
         await wrapped(log)["session.set"](id="s1", value={})
-    log._journal._reopen_at = 0.0  # a second has passed
+    await until(lambda: log._journal.stream is not None)
     await wrapped(log)["session.set"](id="s1", value={})
     log.close()
     assert verify(log.folder, secret).verdict is Verdict.INTACT
@@ -319,3 +319,12 @@ def test_a_header_that_is_not_on_the_disk_for_sure_never_gets_its_name(
         patch.setattr(OS + "fdatasync", fail)
         AuditLog.open(tmp_path / "audit", auditor=public).close()
     assert [path.name for path in (tmp_path / "audit").iterdir()] == ["id.key"]
+
+
+@pytest.mark.parametrize("durability", ["group", "none"])
+async def test_a_record_that_no_verifier_would_take_is_not_written(durability: Any, tmp_path: Path) -> None:
+    async with AuditLog.open(tmp_path / "audit", durability=durability) as log:
+        with call_context(actor="x" * 2**24), pytest.raises(AuditError, match="more than 15728640 characters"):
+            await wrapped(log)["session.set"](id="s1", value={})
+        await write_some(log, 1)
+    assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT

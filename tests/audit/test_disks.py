@@ -1,0 +1,220 @@
+"""A disk that is slow, hangs, is full, fails or is read-only: calls are answered in time, as `on_failure` says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storescope import AuditError
+from storescope.middleware import AuditLog
+from storescope.middleware._audit._keys import generate
+from tests.audit.disk_calls import (
+    Calls,
+    check_answers,
+    check_log,
+    check_seconds,
+    gaps,
+    never_blocked,
+    records,
+    recovered,
+)
+from tests.faults.disks import FaultyDisk, faulty_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+TIMEOUT = 0.5
+SLACK = 0.35
+"""What a call may take beyond the log's time-out on a busy machine; less than another time-out."""
+CLOSE_SECONDS = 5.0
+
+EACH_ANSWER = pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+WITH_THREAD = pytest.mark.parametrize("durability", ["group", "each"])
+EVERY_DURABILITY = pytest.mark.parametrize("durability", ["group", "each", "none"])
+REFUSING = pytest.mark.parametrize("fault", [FaultyDisk.full, FaultyDisk.read_only, FaultyDisk.failing])
+
+
+class Folder:
+    """An audit folder on a disk that can go wrong."""
+
+    def __init__(self, disk: FaultyDisk, keys: Path) -> None:
+        self.disk = disk
+        self.path, self.real = disk.path / "audit", disk.real / "audit"
+        self.public, self.secret = generate(keys)
+
+    def open(self, durability: Any, *, timeout: float = TIMEOUT, **options: Any) -> AuditLog:
+        return AuditLog.open(self.path, auditor=self.public, durability=durability, timeout=timeout, **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Generator[Folder]:
+    with faulty_disk(tmp_path / "faulty") as disk:
+        yield Folder(disk, tmp_path / "auditor")
+
+
+@EVERY_DURABILITY
+@EACH_ANSWER
+@REFUSING
+async def test_a_disk_that_refuses(
+    fault: Callable[[FaultyDisk], None], on_failure: str, durability: str, folder: Folder
+) -> None:
+    async with folder.open(durability) as log:
+        calls = Calls(log, on_failure)
+        check_answers(await calls.some(2, 2), "allow")
+        fault(folder.disk)
+        async with never_blocked():
+            one_by_one = [await calls.write(), await calls.read(), await calls.write(), await calls.read()]
+            at_once = await calls.some(10, 10)
+        check_answers([*one_by_one, *at_once], on_failure)
+        check_seconds(calls.made, TIMEOUT + SLACK)
+        folder.disk.well()
+        await recovered(calls, folder.real)
+    missing = check_log(folder.real, folder.secret, calls.made, on_failure)
+    assert missing == gaps(folder.real) >= 36
+
+
+@EVERY_DURABILITY
+@EACH_ANSWER
+async def test_a_disk_that_takes_half_a_line(on_failure: str, durability: str, folder: Folder) -> None:
+    async with folder.open(durability, reserve_bytes=0) as log:
+        calls = Calls(log, on_failure)
+        for room in (1_000, 100, 1):
+            folder.disk.full(room)
+            await calls.some(5, 5)
+            check_answers(await calls.some(2, 2), on_failure)
+            folder.disk.well()
+            await recovered(calls, folder.real)
+    assert check_log(folder.real, folder.secret, calls.made, on_failure) == gaps(folder.real)
+
+
+@WITH_THREAD
+@EACH_ANSWER
+async def test_a_disk_that_takes_writes_and_cannot_sync_them(
+    on_failure: str, durability: str, folder: Folder
+) -> None:
+    """That they are on the disk must not be said then; who does not wait for that need not be refused."""
+    async with folder.open(durability) as log:
+        calls = Calls(log, on_failure)
+        folder.disk.unsyncable()
+        async with never_blocked():
+            made = await calls.some(10, 10)
+        check_answers([call for call in made if call.writes or durability == "each"], on_failure)
+        check_seconds(made, TIMEOUT + SLACK)
+        folder.disk.well()
+        await recovered(calls, folder.real)
+    check_log(folder.real, folder.secret, calls.made, on_failure)
+
+
+@WITH_THREAD
+@EACH_ANSWER
+async def test_a_disk_that_is_slow_and_in_time(on_failure: str, durability: str, folder: Folder) -> None:
+    async with folder.open(durability, timeout=6) as log:
+        calls = Calls(log, on_failure)
+        folder.disk.slow(0.3)
+        async with never_blocked():
+            check_answers(await calls.some(3, 2), "allow")
+        folder.disk.well()
+    assert check_log(folder.real, folder.secret, calls.made, on_failure) == gaps(folder.real) == 0
+
+
+@WITH_THREAD
+@EACH_ANSWER
+async def test_a_disk_that_is_too_slow(on_failure: str, durability: str, folder: Folder) -> None:
+    timeout = 0.15
+    async with folder.open(durability, timeout=timeout) as log:
+        calls = Calls(log, on_failure)
+        folder.disk.slow(0.3)
+        async with never_blocked():
+            one_by_one = [await calls.write(), await calls.read(), await calls.write()]
+            at_once = await calls.some(10, 10)
+        check_answers([one_by_one[0], *at_once], on_failure)
+        check_seconds(calls.made, timeout + SLACK)
+        folder.disk.well()
+        await recovered(calls, folder.real)
+    check_log(folder.real, folder.secret, calls.made, on_failure)
+
+
+@WITH_THREAD
+@EACH_ANSWER
+async def test_a_disk_that_hangs(on_failure: str, durability: str, folder: Folder) -> None:
+    async with folder.open(durability) as log:
+        calls = Calls(log, on_failure)
+        check_answers(await calls.some(2, 2), "allow")
+        folder.disk.hung()
+        async with never_blocked():
+            made = [await calls.write(), await calls.read(), *await calls.some(10, 10), await calls.write()]
+        check_answers(made, on_failure)
+        check_seconds(made, TIMEOUT + SLACK)
+        folder.disk.well()
+        await recovered(calls, folder.real)
+        check_answers(await calls.some(2, 2), "allow")
+    check_log(folder.real, folder.secret, calls.made, on_failure)
+
+
+@WITH_THREAD
+async def test_a_disk_that_hangs_again_and_again_under_traffic(durability: str, folder: Folder) -> None:
+    async with folder.open(durability, timeout=0.1) as log:
+        calls = Calls(log, "refuse")
+        stop = asyncio.Event()
+
+        async def go_on() -> None:
+            while not stop.is_set():
+                await calls.some(2, 2)
+
+        async with never_blocked():
+            agents = [asyncio.ensure_future(go_on()) for _ in range(8)]
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                folder.disk.hung()
+                await asyncio.sleep(0.3)
+                folder.disk.well()
+            stop.set()
+            await asyncio.gather(*agents)
+        await recovered(calls, folder.real)
+        check_seconds(calls.made, 0.1 + SLACK)
+        assert {call.refused for call in calls.made} == {True, False}
+    check_log(folder.real, folder.secret, calls.made, "refuse")
+
+
+@WITH_THREAD
+async def test_closing_on_a_disk_that_hangs_is_bounded(durability: str, folder: Folder) -> None:
+    log = folder.open(durability)
+    calls = Calls(log, "refuse_writes")
+    await calls.some(2, 2)
+    folder.disk.hung()
+    check_answers(await calls.some(2, 2), "refuse_writes")
+    begun = time.monotonic()
+    async with never_blocked():
+        with pytest.raises(AuditError):
+            await asyncio.to_thread(log.close)
+    assert time.monotonic() - begun < CLOSE_SECONDS + SLACK
+    assert (await calls.write()).refused
+    folder.disk.well()
+    give_up = time.monotonic() + 5
+    while records(folder.real)[-1]["phase"] != "seal":  # its thread still does what it was told
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.05)
+    folder.open(durability).close()
+    check_log(folder.real, folder.secret, calls.made[:-1], "refuse_writes")
+
+
+@WITH_THREAD
+@EACH_ANSWER
+async def test_opening_on_a_disk_that_hangs_is_bounded(on_failure: str, durability: str, folder: Folder) -> None:
+    folder.disk.hung()
+    begun = time.monotonic()
+    log = await asyncio.to_thread(folder.open, durability)
+    assert time.monotonic() - begun < TIMEOUT + SLACK
+    calls = Calls(log, on_failure)
+    async with never_blocked():
+        made = await calls.some(5, 5)
+    check_answers(made, on_failure)
+    check_seconds(made, TIMEOUT + SLACK)
+    folder.disk.well()
+    await recovered(calls, folder.real)
+    await asyncio.to_thread(log.close)
+    check_log(folder.real, folder.secret, calls.made, on_failure)
