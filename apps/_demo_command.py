@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 @click.option("--view", is_flag=True, help="Then show it in the browser, until Ctrl-C.")
 @click.option(
-    "--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="With --view; 0 for any free one."
+    "--port",
+    default=PORT,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="With --view; 0 for any free one.",
 )
 @click.option("--no-open", is_flag=True, help="With --view: do not open a browser.")
 def demo(  # noqa: PLR0913 (click passes one by keyword for each option)

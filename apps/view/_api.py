@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storescope.apps.view import _queries as queries
-from storescope.apps.view._explain import residency
+from storescope.apps.view._explain import residency, residency_of_record
 from storescope.apps.view._filter import Filter
 from storescope.apps.view._limits import RefusedError
 from storescope.apps.view._tree import waterfall
@@ -98,6 +98,8 @@ class Api:
         found["waterfall"] = waterfall(spans)
         audit = self._sources.audit
         found["audit"] = None if audit is None else audit.records_of(trace_id.lower())
+        for record in found["audit"] or ():
+            record["residency"] = residency_of_record(record)
         return found
 
     def session(self, request: Request) -> dict[str, Any]:

@@ -32,10 +32,31 @@ _REST = 10  # times as long as a verification took, until the next
 _MOST_RECORDS = 1_000_000  # with a trace; the oldest are let go
 _MOST_SHOWN = 5_000  # of one trace
 _BATCH = 2_000
-_SHOWN_FIELDS = (
-    "seq stream ts phase call_id attempt operation actor tenant caller_region backend backend_region record session "
-    "outcome error_type duration_us decision policy span_id"
-).split()
+_SHOWN_FIELDS = [
+    "seq",
+    "stream",
+    "ts",
+    "phase",
+    "call_id",
+    "attempt",
+    "operation",
+    "actor",
+    "tenant",
+    "caller_region",
+    "backend",
+    "backend_region",
+    "record",
+    "session",
+    "outcome",
+    "error_type",
+    "duration_us",
+    "decision",
+    "code",
+    "rule",
+    "exception",
+    "policy",
+    "span_id",
+]
 
 
 class AuditFollower:
@@ -88,9 +109,10 @@ class AuditFollower:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop following. A verification that runs is left to itself: its thread dies with the process."""
+        """Stop following and verifying."""
         self._stop.set()
-        self._threads[0].join()
+        for thread in self._threads:
+            thread.join()
         self._reading.close()
         self._connection.close()
         self._home.cleanup()
@@ -154,17 +176,28 @@ class AuditFollower:
         """Verify the log once; return the seconds it took."""
         began = time.monotonic()
         try:
-            report = verify(self._folder, self._key or "")
+            report = verify(self._folder, self._key or "", progress=self._go_on)
             found = {
                 "verdict": report.verdict.name.lower(),
                 "exit_code": int(report.verdict),
                 "summary": report.summary(),
             }
-        except AuditError as error:
-            found = {"verdict": "failed", "summary": str(error)}
+        except _StoppedError:
+            return 0.0
+        except Exception as error:  # whatever it is, the page must say it and the thread go on
+            why = str(error) if isinstance(error, AuditError) else f"the verifier failed: {type(error).__name__}"
+            found = {"verdict": "failed", "summary": why}
         self._verdict = {**found, "checked": time.time() * 1e3}
         self.version += 1
         return time.monotonic() - began
+
+    def _go_on(self, _: int) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """Ends a verification that nobody waits for any more."""
 
 
 class _Reading:

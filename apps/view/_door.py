@@ -1,7 +1,8 @@
 """Stands before every request: whom it lets in, and what a browser may do with the answers.
 
-The viewer listens on the loopback only, but any web page may send requests there, and a name of its own may be made
-to lead there. So the Host must be the loopback's, and a request that says from which page it comes must come from ours.
+The viewer listens on the loopback only, but any web page may send requests there, and a name of its own may be
+made to lead there. So the Host must be the loopback's, and a request that says from which page it comes must come
+from ours.
 """
 
 from __future__ import annotations

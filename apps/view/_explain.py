@@ -24,14 +24,28 @@ def residency(attributes: dict[str, Any]) -> dict[str, Any] | None:
     """Explain the decision that a span's attributes give.
 
     Returns:
-        `effect`, `code`, `rule`, `facts` that the span has, and `text`; None if the span gives no decision, which it
-        does not where the guard plainly allowed the call.
+        `effect`, `code`, `rule`, `facts` that the span has, and `text`; None if the span gives no decision, which
+        it does not where the guard plainly allowed the call.
     """
     effect = attributes.get("agent_storage.residency.decision")
     if not isinstance(effect, str):
         return None
     code, rule = (_word(attributes, f"agent_storage.residency.{name}") for name in ("code", "rule"))
     facts = {name: _word(attributes, key) for name, key in _FACTS.items()}
+    return _explained(effect, code, rule, facts)
+
+
+def residency_of_record(record: dict[str, Any]) -> dict[str, Any] | None:
+    """Explain the decision that an audit record gives, plain permissions too; None if it gives none."""
+    effect = record.get("decision")
+    if not isinstance(effect, str) or not isinstance(record.get("code"), str):
+        return None
+    named = {"tenant": "tenant", "backend_region": "backend_region", "call_region": "caller_region"}
+    facts = {name: _word(record, key) for name, key in named.items()}
+    return _explained(effect, record["code"], _word(record, "rule"), facts)
+
+
+def _explained(effect: str, code: str, rule: str, facts: dict[str, str]) -> dict[str, Any]:
     by = "no rule" if rule in {"", "none"} else f"rule {rule}"
     reason = _reason(code, facts)
     return {

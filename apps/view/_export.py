@@ -86,9 +86,10 @@ def _span(span: dict[str, Any], trace: dict[str, Any]) -> Iterator[str]:
     mark = f' <b class="{_text(kind)}">{_text(span["outcome"])}</b>' if span["outcome"] not in {None, "ok"} else ""
     attempt = span.get("attributes", {}).get("agent_storage.attempt")
     mark += f" <b>attempt {_text(attempt)}</b>" if attempt is not None else ""
+    depth = min(span["depth"], _MOST_INDENT)
     # Numbers as attributes of SVG: the policy of the page allows no style in markup.
     yield (
-        f'<details><summary><span class="name d{min(span["depth"], _MOST_INDENT)}">{_text(span["name"])}{mark}</span>'
+        f'<details><summary><span class="name d{depth}">{_text(span["name"])}{mark}</span>'
         f'<svg class="bar" aria-hidden="true"><rect class="{_text(kind)}" x="{left:.3f}%" y="25%" height="50%"'
         f' width="{max(width, 0.2):.3f}%" rx="1"/></svg>'
         f'<span class="took">{_milliseconds(span["duration"])}</span></summary>'

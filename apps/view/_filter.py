@@ -87,6 +87,6 @@ class Filter:
 
 
 def session_parameters(session: str) -> dict[str, str]:
-    """Return a session's id as it may stand in spans: as it is, and as `tracing(session_ids="hashed")` writes it."""
+    """Return a session's id as spans may have it: as it is, and as `tracing(session_ids="hashed")` writes it."""
     hashed = blake2b(session.encode(errors="surrogatepass"), digest_size=16).hexdigest()
     return {"session": session, "session_hash": hashed}

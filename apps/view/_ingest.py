@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
-from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from storescope._extras import require_extra
 from storescope.apps.view._limits import MOST_BODY_BYTES, RefusedError, read_body
 from storescope.apps.view._otlp import decode
 from storescope.apps.view._schema import ViewError
@@ -28,8 +30,11 @@ if TYPE_CHECKING:
     from storescope.apps.view._store import SpanStore
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_MOST_DRAINED_BYTES = 4 * MOST_BODY_BYTES
+_BODY_SECONDS, _DRAIN_SECONDS = 30, 5
 _AT_ONCE = 4  # requests in memory: each may hold 16 MiB, and many times that while it is decoded
-_RPC_CODES = {400: 3, 413: 8, 415: 3, 503: 14, 500: 13}  # google.rpc.Code
+_STATUS: Any = require_extra("google.rpc.status_pb2", extra="view").Status  # it says nothing of its types
+_RPC_CODES = {400: 3, 408: 4, 413: 8, 415: 3, 503: 14, 500: 13}  # google.rpc.Code
 
 
 class Receiver:
@@ -67,19 +72,45 @@ class Receiver:
             kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             is_json = kind == JSON
             try:
-                if kind not in {JSON, PROTOBUF}:
-                    raise RefusedError(415, f"Content-Type must be {PROTOBUF} or {JSON}, not {kind[:60]!a}")
-                announced = request.headers.get("content-length", "0")
-                if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
-                    raise RefusedError(413, f"a request may hold {MOST_BODY_BYTES // 1024 // 1024} MiB")
+                _check(kind, request.headers.get("content-length", "0"))
                 async with self._room:
-                    body = await read_body(request.stream(), request.headers.get("content-encoding", ""))
+                    body = await _read(request)
                     return _answer(await take(body, is_json=is_json), 200, is_json=is_json)
             except RefusedError as refused:
-                status = Status(code=_RPC_CODES[refused.status], message=str(refused))
+                await _let_finish(request)
+                status = _STATUS(code=_RPC_CODES[refused.status], message=str(refused))
                 return _answer(status, refused.status, is_json=is_json)
 
         return endpoint
+
+
+async def _let_finish(request: Request) -> None:
+    """Read on, within bounds: who is still sending when the connection is closed never sees the answer."""
+    left = _MOST_DRAINED_BYTES
+    # RuntimeError: it was read to its end.
+    with suppress(ClientDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    return
+
+
+async def _read(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await read_body(request.stream(), request.headers.get("content-encoding", ""))
+    except TimeoutError:
+        raise RefusedError(408, f"the body did not arrive within {_BODY_SECONDS} s") from None
+    except ClientDisconnect:
+        raise RefusedError(400, "the sender went away") from None  # nobody reads it
+
+
+def _check(kind: str, announced: str) -> None:
+    if kind not in {JSON, PROTOBUF}:
+        raise RefusedError(415, f"Content-Type must be {PROTOBUF} or {JSON}, not {kind[:60]!a}")
+    if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
+        raise RefusedError(413, f"a request may hold {MOST_BODY_BYTES // 1024 // 1024} MiB")
 
 
 def _passing_over(answer_type: Callable[[], Any]) -> Callable[..., Awaitable[Message]]:

@@ -88,5 +88,5 @@ class MetricsPoller:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows nothing: only the URL that the user named is asked."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         """Refuse."""

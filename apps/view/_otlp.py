@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _MOST_NS = 2**63 - 1  # what the store can hold
+_EXACT = 2**53
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class Decoded:
     spans: list[Span] = field(default_factory=list[Span])
     rejected: int = 0
     why: str = ""
+
+    def reject(self, why: str) -> None:
+        """Count a span that cannot be kept."""
+        self.rejected += 1
+        self.why = self.why or why
 
 
 def decode(body: bytes, *, is_json: bool) -> Decoded:
@@ -79,13 +86,13 @@ def _take(scope: ScopeSpans, resource: dict[str, Any], decoded: Decoded) -> None
     service = str(resource.get("service.name", ""))[:MOST_NAME_CHARS]
     scope_name = cut(scope.scope.name, MOST_NAME_CHARS)
     for message in scope.spans:
+        if len(decoded.spans) >= MOST_SPANS:
+            decoded.reject(f"a request may hold {MOST_SPANS:,} spans")
+            continue
         try:
-            if len(decoded.spans) >= MOST_SPANS:
-                raise ValueError(f"a request may hold {MOST_SPANS:,} spans")
             decoded.spans.append(_span(message, resource, service, scope_name))
         except ValueError as error:
-            decoded.rejected += 1
-            decoded.why = decoded.why or str(error)
+            decoded.reject(str(error))
 
 
 def _span(message: Message, resource: dict[str, Any], service: str, scope: str) -> Span:
@@ -165,21 +172,18 @@ def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
 
 def _value(value: AnyValue, depth: int) -> Any:
     which = value.WhichOneof("value")
-    if which is None:
-        return None
-    if which == "string_value":
-        return cut(value.string_value, MOST_VALUE_CHARS)
-    if which == "bytes_value":
-        return cut(value.bytes_value.hex(), MOST_VALUE_CHARS)
-    if which == "int_value":
-        whole = value.int_value
-        return whole if abs(whole) < 2**53 else str(whole)  # JavaScript would round it
-    if which == "double_value":
-        number = value.double_value
-        return number if number - number == 0 else str(number)  # JSON knows neither NaN nor infinity
     if which in {"array_value", "kvlist_value"}:
         return "…" if depth >= MOST_NESTING else _nested(value, which, depth + 1)
-    return getattr(value, which)
+    plain = None if which is None else getattr(value, which)
+    if isinstance(plain, bytes):
+        plain = plain.hex()
+    if isinstance(plain, str):
+        return cut(plain, MOST_VALUE_CHARS)
+    if isinstance(plain, float) and not isfinite(plain):
+        return str(plain)  # JSON knows neither NaN nor infinity
+    if isinstance(plain, int) and abs(plain) >= _EXACT:
+        return str(plain)  # JavaScript would round it
+    return plain
 
 
 def _nested(value: AnyValue, which: str, depth: int) -> Any:

@@ -1,4 +1,4 @@
-"""OTLP in JSON: as protobuf's own mapping, but for ids, which are hex, and unknown names, which are passed over."""
+"""OTLP in JSON: protobuf's own mapping, but for ids, which are hex, and unknown names, which are passed over."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def parse_json(body: bytes) -> ExportTraceServiceRequest:
         request: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RefusedError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise RefusedError(400, "the body is not an OTLP trace request in JSON: it must be an object")
     try:
-        if not isinstance(request, dict):
-            raise TypeError("must be an object")
         for span in _spans(request):
             _translate(span)
             for link in span.get("links") or ():

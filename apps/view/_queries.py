@@ -21,9 +21,22 @@ MOST_SESSION_SPANS = 2_000
 _FACET_SPANS = 50_000  # the newest: what is typed may still name others
 _MOST_FACETS = 200
 _CURSOR = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
-_TRACE_COLUMNS = (
-    "id trace_id start finish spans errors dropped root first service session sessions tenant region".split()
-)
+_TRACE_COLUMNS = [
+    "id",
+    "trace_id",
+    "start",
+    "finish",
+    "spans",
+    "errors",
+    "dropped",
+    "root",
+    "first",
+    "service",
+    "session",
+    "sessions",
+    "tenant",
+    "region",
+]
 _SELECT_TRACES = f"SELECT {', '.join(_TRACE_COLUMNS)} FROM traces"  # noqa: S608 (our own names)
 
 
@@ -48,7 +61,7 @@ def list_traces(connection: sqlite3.Connection, wanted: Filter, before: str) -> 
     condition, parameters = wanted.sql()
     conditions: list[str] = []
     if condition:
-        conditions.append(f"id IN (SELECT trace FROM spans WHERE {condition})")
+        conditions.append(f"id IN (SELECT trace FROM spans WHERE {condition})")  # noqa: S608 (our own words)
     if before:
         place = _CURSOR.fullmatch(before)
         if place is None:
@@ -112,7 +125,7 @@ def session_history(connection: sqlite3.Connection, session: str) -> dict[str, A
     A call that names no session belongs here too if its trace touches this session and no other.
     """
     rows = connection.execute(
-        "SELECT trace_id, span_id, spans.start, duration, error, outcome, operation, spans.session IS NULL, json"
+        "SELECT trace_id, span_id, spans.start, duration, error, outcome, operation, spans.session IS NULL, json"  # noqa: S608 (a number)
         " FROM spans JOIN traces ON traces.id = trace JOIN details ON details.id = spans.id"
         " WHERE operation IS NOT NULL AND spans.id IN ("
         "   SELECT id FROM spans WHERE session IN (:session, :session_hash) UNION"

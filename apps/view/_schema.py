@@ -1,8 +1,8 @@
 """The spans' database.
 
 What is filtered and searched by stands in `spans`, in short rows, so that a whole scan of a million of them takes
-well under a second; the rest of a span stands in `details`, which only the pages of one trace read. Both have their
-numbers in order of arrival. `traces` has one row for each trace, kept up to date while spans arrive.
+about a second at most; the rest of a span stands in `details`, which only the pages of one trace read. Both have
+their numbers in order of arrival. `traces` has one row for each trace, kept up to date while spans arrive.
 """
 
 from __future__ import annotations

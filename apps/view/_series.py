@@ -117,8 +117,8 @@ class Series:
     def to_dict(self) -> dict[str, Any]:
         """Return `times`, `operations` by name (only those that were called) and `denials` by code.
 
-        Each value is that of the ten seconds before its time; None where there is nothing to tell, as with quantiles
-        while nothing is called.
+        Each value is that of the ten seconds before its time; None where there is nothing to tell, as with
+        quantiles while nothing is called.
         """
         points = list(self._points)
         last = self._recent[-1] if self._recent else Sample(0.0)

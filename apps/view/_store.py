@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import shutil
-import sqlite3
 import tempfile
 import threading
 from concurrent.futures import Future
@@ -17,6 +16,7 @@ from storescope.apps.view._retention import Bounds, take_out_old
 from storescope.apps.view._schema import ViewError, open_database, open_reader
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Generator, Sequence
     from types import TracebackType
 

@@ -19,9 +19,9 @@ def waterfall(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
         spans: In order of their beginning.
 
     Returns:
-        Each of them once, depth first, with `depth`, `children` (how many), `orphan` (its parent is not here), `own`
-        (the ns in which no child of it ran) and `gaps` (the longer of those stretches that lie between or around
-        children, as pairs of start and ns).
+        Each of them once, depth first, with `depth`, `children` (how many), `orphan` (its parent is not here),
+        `own` (the ns in which no child of it ran) and `gaps` (the longer of those stretches, as pairs of start and
+        ns; a span without children has none).
     """
     children = _children(spans)
     whole = _whole(spans)

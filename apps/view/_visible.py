@@ -1,4 +1,4 @@
-"""Shows what would not show, or would make other text show differently: control characters and marks of direction."""
+"""Shows what would not show, or would make other text show differently: controls and marks of direction."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,10 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Tracer
 from playwright.sync_api import Browser, Page, sync_playwright
 from prometheus_client import CollectorRegistry, start_http_server
 
-from storescope import StorageClient, Store, StorageError, call_context, wrap
+from storescope import StorageClient, StorageError, Store, call_context, wrap
 from storescope.apps.view import Options, Viewer
 from storescope.backends import open_backend
 from storescope.middleware import (
@@ -38,7 +38,9 @@ from tests.servers import RedisServer
 from tests.view.chromium import ARGUMENTS, program
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Tracer
 
     from storescope import BackendInfo, Call, Operation, Step
 
@@ -59,7 +61,8 @@ access = ["eu"]
 home = "aws:eu-west-1"
 """
 TENANTS = ("acme", "globex", "initech")
-CHANCE = random.Random(7)
+CHANCE = random.Random(7)  # noqa: S311 (it is a picture)
+LOST, GONE, ELSEWHERE, LATER = 0.012, 0.3, 0.1, 2
 SLOW_SECONDS, TIMEOUT_SECONDS = 0.4, 0.25
 
 
@@ -68,7 +71,7 @@ def far_away(next_step: Step, operation: Operation, backend: BackendInfo) -> Ste
     del operation, backend
 
     async def step(call: Call) -> Any:
-        await asyncio.sleep(SLOW_SECONDS if CHANCE.random() < 0.012 else CHANCE.expovariate(400))
+        await asyncio.sleep(SLOW_SECONDS if CHANCE.random() < LOST else CHANCE.expovariate(400))
         return await next_step(call)
 
     return step
@@ -94,14 +97,14 @@ async def turn(client: StorageClient, tracer: Tracer, session: str, number: int)
         await client.message.update(message, {"status": "done"})
         if number % 3 == 1:
             await client.part.list_by_session(session)
-        if number == 2 and CHANCE.random() < 0.3:
+        if number == LATER and CHANCE.random() < GONE:
             await client.sandbox.update(f"gone-{session}", {"status": "stopped"})
         await client.session.update(session, {"lastMessageId": message})
 
 
 async def session(client: StorageClient, tracer: Tracer, name: str, turns: int) -> None:
     """Run one agent session; who calls from elsewhere is denied."""
-    region = US if CHANCE.random() < 0.1 else EU
+    region = US if CHANCE.random() < ELSEWHERE else EU
     with call_context(tenant=CHANCE.choice(TENANTS), actor="support-agent", region=region):
         for number in range(turns):
             try:
@@ -117,7 +120,9 @@ async def session(client: StorageClient, tracer: Tracer, name: str, turns: int) 
 async def traffic(redis: str, home: Path, url: str, registry: CollectorRegistry, seconds: float) -> None:
     """Keep a few sessions busy."""
     provider = TracerProvider(resource=Resource.create({"service.name": "support-agent"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{url}/v1/traces"), schedule_delay_millis=300))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(f"{url}/v1/traces"), schedule_delay_millis=300)
+    )
     instrument_drivers(tracer_provider=provider)
     policy = ResidencyPolicy.load(home / "policy.toml")
     async with (
@@ -165,7 +170,10 @@ def main(folder: Path | None) -> None:
         redis = RedisServer(home).start()
         try:
             with Viewer(0, options).start() as viewer:
-                asyncio.run(traffic(redis.url, home, viewer.url, registry, 8 if folder is None else 25))
+                work = traffic(redis.url, home, viewer.url, registry, 8 if folder is None else 40)
+                thread = threading.Thread(target=asyncio.run, args=(work,))
+                thread.start()
+                thread.join(25)  # the charts are looked at while there is traffic
                 with sync_playwright() as playwright:
                     browser = playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
                     pictures(browser, viewer.url, folder)
@@ -183,14 +191,14 @@ def pictures(browser: Browser, url: str, folder: Path | None) -> None:
         for name, show in wanted.items():
             _take(browser, url, IMAGES / f"{name}.png", show)
         return
-    wanted |= {"view-history": _history, "view-charts": _charts}
+    wanted = {"view-charts": _charts, **wanted, "view-history": _history}
     for name, show in wanted.items():
         for scheme in ("light", "dark"):
             _take(browser, url, folder / f"{name}-{scheme}.png", show, scheme=scheme)
         _take(browser, url, folder / f"{name}-narrow.png", show, width=360)
 
 
-def _take(
+def _take(  # noqa: PLR0913 (what a picture is made of)
     browser: Browser,
     url: str,
     path: Path,

@@ -1,4 +1,4 @@
-"""Debian's Chromium, as tests start it: without a sandbox, because they run as root, and without a word to anyone."""
+"""Debian's Chromium, as tests start it: without a sandbox, because they run as root, and silent to the world."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 // Charts of a Prometheus endpoint: rate, errors, durations, in flight, denials.
 import uPlot from "./uplot.esm.js";
 import { h, id } from "./dom.js";
-import { count, duration, rate } from "./format.js";
+import { count, duration, rate, time } from "./format.js";
 import { moves, onKeys } from "./keys.js";
 import { poll } from "./poll.js";
 
@@ -50,7 +50,7 @@ function show(answer) {
 
 function table() {
   const last = (name, line) => found.operations[name][line].at(-1) ?? null;
-  const heads = ["Calls", "a second", "Errors/s", "Denied/s", "p50", "p95", "p99", "In flight"];
+  const heads = ["Calls", "Calls/s", "Errors/s", "Denied/s", "p50", "p95", "p99", "In flight"];
   return h("div", { class: "scrolls" }, h("table", { class: "operations" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Operation"), heads.map((text) => h("th", { class: "num", scope: "col" }, text)))),
     h("tbody", {}, names().map((name) => h("tr", { class: name === operation ? "chosen pick" : "pick", onclick: () => choose(name) },
@@ -82,6 +82,8 @@ function draw() {
   put("denials", codes.map((code, at) => ({ label: code, colour: COLOURS[at % COLOURS.length] })), rate, Object.values(found.denials));
 }
 
+const clock = (seconds) => time(seconds * 1000).split(" ").at(-1).slice(0, 8);
+
 const width = (name) => id(name).querySelector(".plot").clientWidth;
 
 // Draws a chart, or, if its lines are the same as before, gives it its new values.
@@ -102,8 +104,9 @@ function put(name, lines, text, values) {
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     legend: { live: true },
     scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.1 : 1] } },
-    axes: [{ ...axis, space: 70 }, { ...axis, size: 62, space: 34, values: (_, splits) => splits.map((value) => text(value)) }],
-    series: [{ label: "time" }, ...lines.map((line) => ({
+    padding: [8, 8, 0, 0],
+    axes: [{ ...axis, space: 80, size: 30, values: (_, splits) => splits.map(clock) }, { ...axis, size: 62, space: 26, values: (_, splits) => splits.map((value) => text(value)) }],
+    series: [{ label: "time", value: (_, at) => (at === null ? "–" : clock(at)) }, ...lines.map((line) => ({
       label: line.label, stroke: colour(line.colour), width: 1.5, points: { show: false }, value: (_, value) => text(value),
     }))],
   }, data, id(name).querySelector(".plot"));

@@ -6,15 +6,17 @@ const FIRST = ["db.system.name", "db.operation.name", "db.collection.name", "gen
 
 export function details(aside, span, trace, { close, choose }) {
   const records = (trace.audit ?? []).filter((record) => record.span_id === span.span_id);
+  const decision = span.residency ?? records.find((one) => one.residency)?.residency;
   aside.replaceChildren(...[
     h("div", { class: "title" }, h("h2", {}, span.name || "(no name)"), marks(span),
       h("button", { type: "button", class: "quiet close", onclick: close, "aria-label": "Close" }, "×")),
     facts(span, choose),
-    residency(span),
+    decision?.effect === "allow" ? null : residency(decision),
     section("Attributes", span.attributes, ordered),
     events(span),
     links(span),
     records.length ? [h("h3", {}, "Audit records"), records.map(record)] : null,
+    decision?.effect === "allow" ? residency(decision) : null,
     h("details", {}, h("summary", {}, "Resource"), pairs(Object.entries(span.resource ?? {}))),
   ].flat(3).filter(Boolean));
 }
@@ -28,7 +30,7 @@ function facts(span, choose) {
     ["began after", duration(span.offset)],
     ["duration", duration(span.duration)],
     span.children ? ["nothing below ran", `${duration(span.own)}${gaps}`] : null,
-    ["status", [span.status ?? "unset", span.status_message].filter(Boolean).join(": ")],
+    ["status", [span.status ?? "unset", span.attributes?.["error.type"], span.status_message].filter(Boolean).join(": ")],
     ["kind", span.kind ?? "unspecified"],
     ["span", h("span", { class: "id" }, span.span_id)],
     ["parent", parent],
@@ -37,10 +39,9 @@ function facts(span, choose) {
   ].filter(Boolean));
 }
 
-function residency(span) {
-  const decision = span.residency;
+function residency(decision) {
   if (!decision) return null;
-  return h("section", { class: `note ${decision.effect === "deny" ? "denied" : "not_found"}` },
+  return h("section", { class: `note ${{ allow: "good", deny: "denied" }[decision.effect] ?? "not_found"}` },
     h("h3", {}, "Residency decision"),
     h("p", {}, decision.text),
     pairs([["rule", decision.rule], ["code", decision.code], ...Object.entries(decision.facts).map(([name, fact]) => [name.replace("_", " "), fact])]));
@@ -58,11 +59,16 @@ function section(title, attributes, order = Object.entries) {
 
 function pairs(entries) {
   return h("dl", { class: "pairs" }, entries.map(([key, thing]) => [
-    h("dt", {}, key),
+    h("dt", {}, broken(key)),
     h("dd", {}, key === "gen_ai.conversation.id" && typeof thing === "string"
       ? h("a", { href: sessionUrl(thing) }, thing)
       : thing instanceof Node ? thing : value(thing)),
   ]));
+}
+
+// A key may break behind a dot, not within a word.
+function broken(key) {
+  return key.split(/(?<=[._])/).flatMap((piece) => [piece, h("wbr")]);
 }
 
 function events(span) {
@@ -80,7 +86,7 @@ function links(span) {
 }
 
 function record(found) {
-  const left = ["span_id", "operation"];
+  const left = ["span_id", "operation", "residency"];
   return h("details", { class: "note" },
     h("summary", {}, h("b", {}, found.phase), ` ${found.ts?.slice(11, 23) ?? ""} ${found.outcome ?? ""}`),
     pairs(Object.entries(found).filter(([key]) => !left.includes(key))));

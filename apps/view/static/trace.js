@@ -123,7 +123,7 @@ function row(span) {
   name.style.paddingLeft = `${Math.min(span.depth, 24) * 14 + 4}px`;
   return h("div", { class: "row span", id: `s-${span.span_id}`, role: "row", "aria-level": span.depth + 1,
     "aria-expanded": span.children ? String(!closed.has(span.span_id)) : null,
-    onclick: () => { pane = true; choose(span.span_id); } },
+    onclick: (event) => { pane = true; choose(span.span_id); event.currentTarget.scrollIntoView({ block: "nearest" }); } },
     name, h("span", { class: "track", role: "gridcell" }, bar, gaps, events), h("span", { class: "took", role: "gridcell" }, duration(span.duration)));
 }
 
