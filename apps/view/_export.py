@@ -10,12 +10,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from storescope.apps.view._visible import visible
+from storescope.outcome import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _NS_PER_MS = 1_000_000
 _MOST_INDENT = 24
+_FAILURES = frozenset(OUTCOMES) - {"ok"}
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -64,7 +66,7 @@ def _body(trace: dict[str, Any], title: str) -> Iterator[str]:
         "region": trace["region"],
         "service": trace["service"],
     }
-    yield _table(facts, "facts")
+    yield _table({name: value for name, value in facts.items() if value}, "facts")
     left_out = trace["spans"] - len(trace["waterfall"]) + trace["dropped"]
     if left_out > 0:
         yield f"<p>{left_out:,} spans are not shown.</p>"
@@ -82,15 +84,16 @@ def _body(trace: dict[str, Any], title: str) -> Iterator[str]:
 def _span(span: dict[str, Any], trace: dict[str, Any]) -> Iterator[str]:
     whole = max(trace["duration"], 1)
     left, width = (100 * ns / whole for ns in (span["start"] - trace["start"], span["duration"]))
-    kind = span["outcome"] or ("operation" if span["operation"] else "other")
-    mark = f' <b class="{_text(kind)}">{_text(span["outcome"])}</b>' if span["outcome"] not in {None, "ok"} else ""
+    outcome = span["outcome"] or "ok"
+    kind = outcome if outcome in _FAILURES else "operation" if span["operation"] else "other"
+    mark = f' <b class="{kind}">{_text(outcome)}</b>' if outcome != "ok" else ""
     attempt = span.get("attributes", {}).get("agent_storage.attempt")
     mark += f" <b>attempt {_text(attempt)}</b>" if attempt is not None else ""
     depth = min(span["depth"], _MOST_INDENT)
     # Numbers as attributes of SVG: the policy of the page allows no style in markup.
     yield (
         f'<details><summary><span class="name d{depth}">{_text(span["name"])}{mark}</span>'
-        f'<svg class="bar" aria-hidden="true"><rect class="{_text(kind)}" x="{left:.3f}%" y="25%" height="50%"'
+        f'<svg class="bar" aria-hidden="true"><rect class="{kind}" x="{left:.3f}%" y="25%" height="50%"'
         f' width="{max(width, 0.2):.3f}%" rx="1"/></svg>'
         f'<span class="took">{_milliseconds(span["duration"])}</span></summary>'
     )
@@ -99,6 +102,7 @@ def _span(span: dict[str, Any], trace: dict[str, Any]) -> Iterator[str]:
     about = {
         name: span.get(name) for name in ("span_id", "parent_id", "kind", "status", "status_message", "scope")
     }
+    about = {name: value for name, value in about.items() if value}
     yield _table({"began after": _milliseconds(span["start"] - trace["start"]), **about}, "about")
     yield _table(span.get("attributes", {}), "attributes")
     for event in span.get("events", ()):
@@ -117,7 +121,7 @@ def _audit(records: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _table(rows: dict[str, Any], name: str) -> str:
-    lines = "".join(_rows((key, value) for key, value in rows.items() if value not in {None, ""}))
+    lines = "".join(_rows(rows.items()))
     return f'<table class="{name}">{lines}</table>' if lines else ""
 
 

@@ -7,11 +7,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
 from storescope.apps.view._limits import MOST_NAME_CHARS, RefusedError
+from storescope.outcome import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OUTCOMES = ("ok", "not_found", "denied", "error", "cancelled")
 _MOST_WORDS = 10
 _NS_PER_MS = 1_000_000
 _MOST_MS = 1e12

@@ -132,4 +132,4 @@ def _json(span: Span) -> str:
         "links": span.links,
         "dropped": span.dropped,
     }
-    return orjson.dumps({key: value for key, value in said.items() if value}).decode()
+    return orjson.dumps({key: value for key, value in said.items() if value or key == "name"}).decode()
