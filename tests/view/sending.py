@@ -33,7 +33,7 @@ def span_id(number: int) -> str:
     return f"{number:016x}"
 
 
-def span(  # noqa: PLR0913 (what a span is made of)
+def span(
     name: str,
     number: int = 1,
     *,
@@ -66,12 +66,13 @@ def span(  # noqa: PLR0913 (what a span is made of)
 
 def operation(name: str, number: int = 1, *, outcome: str = "ok", **options: Any) -> dict[str, Any]:
     """Return a span as `tracing()` makes them."""
-    said = {
+    said: dict[str, Any] = {
+        "failed": outcome in {"error", "denied"},
         "agent_storage__outcome": outcome,
         "db__system__name": "redis",
         "agent_storage__backend__name": "redis",
     }
-    return span(name, number, **{"failed": outcome in {"error", "denied"}, **said, **options})
+    return span(name, number, **{**said, **options})
 
 
 def request(*spans: dict[str, Any], service: str = "agent", scope: str = "test") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_trace_is_a_waterfall_in_milliseconds(viewer: Viewer) -> None:
 
 
 def test_a_residency_decision_is_explained(viewer: Viewer) -> None:
-    said = {
+    said: dict[str, Any] = {
         "agent_storage__residency__decision": "deny",
         "agent_storage__residency__code": "call_region_forbidden",
         "agent_storage__residency__rule": "eu-only",

@@ -166,5 +166,5 @@ def test_what_the_verifier_did_not_foresee_is_said_too(
 def test_a_folder_or_key_that_cannot_be_read_is_an_error_at_once(tmp_path: Path, keys: tuple[Path, Path]) -> None:
     with pytest.raises(AuditError, match="nowhere"):
         AuditFollower(tmp_path / "nowhere", None)
-    with pytest.raises(AuditError, match="none.key"):
+    with pytest.raises(AuditError, match=r"none\.key"):
         AuditFollower(tmp_path / "audit", tmp_path / "none.key")

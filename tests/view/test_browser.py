@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,6 @@ from tests.view.chromium import ARGUMENTS, program
 from tests.view.sending import operation, send, span, span_id, trace_id
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Generator
     from pathlib import Path
 
@@ -271,10 +272,9 @@ def test_the_history_of_a_session_leads_back_to_its_traces(page: Page, viewer: V
 
 
 def test_hostile_text_is_text_on_every_page(page: Page, viewer: Viewer, tmp_path: Path) -> None:
-    said: dict[str, Any] = {
-        key: HOSTILE
-        for key in ("agent_storage__tenant", "gen_ai__conversation__id", "agent_storage__backend__region", "x")
-    }
+    said: dict[str, Any] = dict.fromkeys(
+        ("agent_storage__tenant", "gen_ai__conversation__id", "agent_storage__backend__region", "x"), HOSTILE
+    )
     one = operation(HOSTILE, events=((HOSTILE, 1),), **said, agent_storage__residency__decision=HOSTILE)
     one["attributes"].append({"key": HOSTILE, "value": {"stringValue": HOSTILE}})
     one["status"] = {"code": 2, "message": HOSTILE}
@@ -383,7 +383,8 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page, viewer: V
         assert page.locator("h1").count() == 1
         unnamed = page.evaluate(
             """() => [...document.querySelectorAll("a, button, input, select")].filter((one) =>
-            one.checkVisibility() && !one.textContent.trim() && !one.getAttribute("aria-label") && !one.labels?.length).length"""
+            one.checkVisibility() && !one.textContent.trim() && !one.getAttribute("aria-label") &&
+            !one.labels?.length).length"""
         )
         assert unnamed == 0
     expect(page.get_by_role("treegrid", name="Spans")).to_be_visible()
@@ -433,8 +434,5 @@ async def _traffic(registry: CollectorRegistry, folder: Path, public: Path) -> N
 
 def _in_a_thread(work: Any) -> None:
     """Playwright's own loop runs in this one."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result()

@@ -173,12 +173,17 @@ def test_the_names_of_the_loopback_are_let_in_by_any_port(viewer: Viewer, host: 
     assert get(viewer.url, "/", {"Host": host}).status == 200
 
 
-@given(body=st.binary(max_size=300), is_json=st.booleans())
-def test_any_bytes_are_decoded_or_refused(body: bytes, *, is_json: bool) -> None:
+def status_of(body: bytes, *, is_json: bool) -> int:
     try:
         decode(body, is_json=is_json)
     except RefusedError as refused:
-        assert refused.status == 400
+        return refused.status
+    return 200
+
+
+@given(body=st.binary(max_size=300), is_json=st.booleans())
+def test_any_bytes_are_decoded_or_refused(body: bytes, *, is_json: bool) -> None:
+    assert status_of(body, is_json=is_json) in {200, 400}
 
 
 @given(
@@ -209,7 +214,4 @@ def test_any_bytes_are_decoded_or_refused(body: bytes, *, is_json: bool) -> None
 )
 def test_any_json_is_decoded_or_refused(value: Any) -> None:
     for body in (value, {"resourceSpans": [{"scopeSpans": [{"spans": [value]}]}]}):
-        try:
-            decode(json.dumps(body).encode(errors="replace"), is_json=True)
-        except RefusedError as refused:
-            assert refused.status == 400
+        assert status_of(json.dumps(body).encode(), is_json=True) in {200, 400}

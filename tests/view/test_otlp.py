@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import Compression, OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -19,12 +20,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from storescope import wrap
-from storescope.apps.view import Viewer
 from storescope.apps.view._limits import MOST_ATTRIBUTES, MOST_NAME_CHARS, MOST_VALUE_CHARS
 from storescope.apps.view._otlp import decode
 from storescope.backends import open_backend
 from storescope.middleware import tracing
 from tests.view.sending import get
+
+if TYPE_CHECKING:
+    from storescope.apps.view import Viewer
 
 SCALARS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -110,7 +113,7 @@ def test_the_exporter_of_the_sdk_is_answered_as_it_expects(viewer: Viewer, compr
     spans = made_by_the_sdk({"key": "value"}, name="über alles")
     exporter = OTLPSpanExporter(f"{viewer.url}/v1/traces", compression=compression)
     assert exporter.export(spans) is SpanExportResult.SUCCESS
-    exporter.shutdown()
+    exporter.shutdown()  # type: ignore[no-untyped-call] # it has no annotation
     (listed,) = get(viewer.url, "/api/traces").json["traces"]
     assert (listed["root"], listed["spans"], listed["errors"]) == ("above", 2, 1)
     found = get(viewer.url, f"/api/trace/{listed['trace_id']}").json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,23 +30,18 @@ ATTRIBUTES = st.fixed_dictionaries(
 )
 SPANS = st.lists(
     st.builds(
-        lambda trace, name, at, ms, attributes, failed: {
-            "trace_id": trace_id(trace),
-            "name": name,
-            "start": at * 1_000_000,
-            "duration": ms * 1_000_000,
-            "attributes": attributes,
-            "status": "error" if failed else "unset",
-        },
+        lambda trace, name, at, ms, attributes, status: Span(
+            trace_id(trace), "", "", name, at * 1_000_000, ms * 1_000_000, attributes=attributes, status=status
+        ),
         st.integers(1, 5),
         st.sampled_from(NAMES),
         st.integers(1, 50),
         st.integers(0, 5),
         ATTRIBUTES,
-        st.booleans(),
+        st.sampled_from(["error", "unset"]),
     ),
     max_size=15,
-).map(lambda drawn: [Span(span_id=span_id(at + 1), parent_id="", **said) for at, said in enumerate(drawn)])
+).map(lambda drawn: [replace(span, span_id=span_id(at + 1)) for at, span in enumerate(drawn)])
 FILTERS = st.fixed_dictionaries(
     {},
     optional={

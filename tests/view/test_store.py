@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storescope.apps.view import Bounds
-from storescope.apps.view import _insert as insert_module
 from storescope.apps.view._filter import Filter
 from storescope.apps.view._queries import count, find_trace, list_traces, spans_of
 from storescope.apps.view._retention import used_bytes
@@ -23,10 +20,14 @@ from storescope.apps.view._span import Span
 from storescope.apps.view._store import BusyError, SpanStore
 from tests.view.sending import span_id, trace_id
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
 
 def made(number: int, trace: int = 1, **changes: Any) -> Span:
-    said = {"trace_id": trace_id(trace), "span_id": span_id(number), "parent_id": "", "name": "work"}
-    return Span(**{**said, "start": 1_000_000 * number, "duration": 1_000, **changes})
+    said: dict[str, Any] = {"parent_id": "", "name": "work", "start": 1_000_000 * number, "duration": 1_000}
+    return Span(trace_id=trace_id(trace), span_id=span_id(number), **{**said, **changes})
 
 
 def listed(store: SpanStore) -> list[dict[str, Any]]:
@@ -114,7 +115,7 @@ def test_the_size_on_the_disk_is_bounded(tmp_path: Path) -> None:
 def test_old_spans_go_by_the_time_of_their_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     with SpanStore(bounds=Bounds(seconds=60)) as store:
         now = time.time()
-        monkeypatch.setattr(insert_module.time, "time", lambda: now - 100)
+        monkeypatch.setattr("storescope.apps.view._insert.time.time", lambda: now - 100)
         store.add([made(1), made(2)]).result()
         monkeypatch.undo()
         store.add([made(3)]).result()
@@ -148,13 +149,17 @@ def test_who_sends_too_fast_is_told_so(tmp_path: Path) -> None:
     with SpanStore(tmp_path / "spans.db") as store:
         other = sqlite3.connect(tmp_path / "spans.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # the writer waits
-        futures = []
+        futures: list[Future[int]] = []
         with pytest.raises(BusyError):
-            for number in range(1, 1_000):
-                futures.append(store.add([made(number)]))
+            _fill(store, futures)
         other.execute("ROLLBACK")
         other.close()
         assert sum(future.result() for future in futures) == len(futures)
+
+
+def _fill(store: SpanStore, futures: list[Future[int]]) -> None:
+    for number in range(1, 1_000):
+        futures.append(store.add([made(number)]))  # noqa: PERF401 (what was taken counts when it raises)
 
 
 def test_readers_see_one_state_and_do_not_wait(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def _disk_is_full(*_: object) -> int:
         (lambda path: path.write_text("something else"), "not a database"),
         (lambda path: path.mkdir(), "unable to open"),
         (lambda path: sqlite3.connect(path).execute("CREATE TABLE mine (x)").connection.close(), "something else"),
-        (lambda path: os.symlink("/nowhere/at/all", path), "unable to open"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "unable to open"),
     ],
 )
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path, prepare: Any, says: str) -> None:
