@@ -88,8 +88,7 @@ def _run_with_viewer(backend: str, folder: Path, *, as_json: bool, port: int, op
         with Viewer(port, options).start() as viewer:
             exporter = OTLPSpanExporter(f"{viewer.url}/v1/traces")
             _show(asyncio.run(run(backend, folder, exporter=exporter, registry=registry)), as_json=as_json)
-            announce(viewer, opens=opens)
-            viewer.wait()
+            viewer.wait(lambda: announce(viewer, opens=opens))
     finally:
         server.shutdown()
         thread.join()

@@ -98,8 +98,7 @@ def serve(port: int, options: Options, *, opens: bool) -> None:
     from storescope.apps.view import Viewer
 
     with Viewer(port, options) as viewer:
-        announce(viewer, opens=opens)
-        viewer.run()
+        viewer.run(lambda: announce(viewer, opens=opens))
 
 
 def announce(viewer: Viewer, *, opens: bool) -> None:

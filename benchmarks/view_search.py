@@ -48,9 +48,11 @@ async def run(folder: Path, spans: int = SPANS) -> Result:
             viewer.get("/api/session", id="session-000000000456")[1] * 1e3 for _ in range(ROUNDS)
         ]
         peak = viewer.peak_mebibytes
+        size = (folder / "spans.db").stat().st_size / 1024**2
     rows = [
         Row(name, median(figures), most=MOST_LIST_MS if name == "the list" else MOST_SEARCH_MS)
         for name, figures in times.items()
     ]
+    rows.append(Row("on the disk, MiB", size))
     rows.append(Row("memory at most, MiB", peak, most=MOST_MEBIBYTES))
     return Result(f"what looking into {spans:,} spans takes", rows, {"ms": times}, "ms (median), or as said")

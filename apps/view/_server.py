@@ -16,7 +16,7 @@ from storescope.apps.view._schema import ViewError
 from storescope.apps.view._sources import Options, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from types import FrameType, TracebackType
 
 HOST = "127.0.0.1"
@@ -64,8 +64,13 @@ class Viewer:
         self._server = _Server(config)
         self._thread: threading.Thread | None = None
 
-    def run(self) -> None:
-        """Serve until a signal or `close` ends it."""
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until a signal or `close` ends it.
+
+        Args:
+            ready: Called once signals end it as they should.
+        """
+        self._server.ready = ready
         self._server.run(sockets=[self._socket])
 
     def start(self) -> Self:
@@ -74,8 +79,13 @@ class Viewer:
         self._thread.start()
         return self
 
-    def wait(self) -> None:
-        """Wait, after `start`, until a signal ends it."""
+    def wait(self, ready: Callable[[], None]) -> None:
+        """Wait, after `start`, until a signal ends it.
+
+        Args:
+            ready: Called once signals end it as they should.
+        """
+        self._server.ready = ready
         with self._server.capture_signals():
             while not self._server.should_exit:
                 time.sleep(_LOOK_SECONDS)
@@ -100,6 +110,8 @@ class Viewer:
 class _Server(uvicorn.Server):
     """Ends quietly on a signal, so that what is open is closed; the original raises the signal again."""
 
+    ready: Callable[[], None]
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         if threading.current_thread() is not threading.main_thread():
@@ -111,6 +123,7 @@ class _Server(uvicorn.Server):
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
+            self.ready()
             yield
         finally:
             for number, handler in before.items():
