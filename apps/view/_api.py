@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from storescope.apps.view import _queries as queries
@@ -122,20 +123,24 @@ class Api:
     def _endpoint(self, answer: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             # The version is read before the answer is made: a change meanwhile makes the next one differ.
-            tag = f'"{self._sources.version()}"'
-            if request.headers.get("if-none-match") == tag:
-                return Response(status_code=304, headers={"ETag": tag})
+            version = self._sources.version()
+            seen_version, _, seen_digest = request.headers.get("if-none-match", "").strip('"').partition("/")
+            if seen_version == version:
+                return _unchanged(version, seen_digest)
             try:
-                found = await run_in_threadpool(answer, request)
+                body = await run_in_threadpool(lambda: orjson.dumps(answer(request)))
             except RefusedError as refused:
-                return _json({"error": str(refused)}, refused.status, {})
-            return _json(found, 200, {"ETag": tag})
+                return JSONResponse({"error": str(refused)}, refused.status)
+            digest = blake2b(body, digest_size=8).hexdigest()
+            if seen_digest == digest:  # something changed, but not this
+                return _unchanged(version, digest)
+            return Response(body, headers={"ETag": f'"{version}/{digest}"'}, media_type="application/json")
 
         return endpoint
 
 
-def _json(value: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
-    return Response(orjson.dumps(value), status, headers, media_type="application/json")
+def _unchanged(version: str, digest: str) -> Response:
+    return Response(status_code=304, headers={"ETag": f'"{version}/{digest}"'})
 
 
 def _in_milliseconds(thing: dict[str, Any]) -> None:

@@ -14,6 +14,9 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 MOST_SPANS = 100_000
 """Of one request: 16 MiB can name millions that say nothing."""
 
+MOST_OBJECTS = 1_000_000
+"""Of one request in JSON, lists among them: a span as storescope makes it has about 30."""
+
 MOST_ATTRIBUTES = 256
 """Of one span, event or link; the SDKs' own limit is 128."""
 

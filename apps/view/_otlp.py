@@ -19,6 +19,7 @@ from storescope.apps.view._limits import (
     RefusedError,
     cut,
 )
+from storescope.apps.view._otlp_count import count_spans
 from storescope.apps.view._otlp_json import parse_json
 from storescope.apps.view._span import KINDS, STATUSES, Span
 
@@ -67,28 +68,27 @@ def decode(body: bytes, *, is_json: bool) -> Decoded:
     Raises:
         RefusedError: If it is no trace request.
     """
-    if is_json:
-        request = parse_json(body)
-    else:
-        try:
-            request = ExportTraceServiceRequest.FromString(body)
-        except DecodeError:
-            raise RefusedError(400, "the body is not an OTLP trace request in protobuf") from None
     decoded = Decoded()
-    for group in request.resource_spans:
+    for group in (parse_json(body) if is_json else _parse(body)).resource_spans:
         resource = _attributes(group.resource.attributes)
         for scope in group.scope_spans:
             _take(scope, resource, decoded)
     return decoded
 
 
+def _parse(body: bytes) -> ExportTraceServiceRequest:
+    if count_spans(body, MOST_SPANS) > MOST_SPANS:
+        raise RefusedError(413, f"a request may hold {MOST_SPANS:,} spans")
+    try:
+        return ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        raise RefusedError(400, "the body is not an OTLP trace request in protobuf") from None
+
+
 def _take(scope: ScopeSpans, resource: dict[str, Any], decoded: Decoded) -> None:
     service = str(resource.get("service.name", ""))[:MOST_NAME_CHARS]
     scope_name = cut(scope.scope.name, MOST_NAME_CHARS)
     for message in scope.spans:
-        if len(decoded.spans) >= MOST_SPANS:
-            decoded.reject(f"a request may hold {MOST_SPANS:,} spans")
-            continue
         try:
             decoded.spans.append(_span(message, resource, service, scope_name))
         except ValueError as error:

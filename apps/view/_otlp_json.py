@@ -9,7 +9,8 @@ import orjson
 from google.protobuf.json_format import ParseDict, ParseError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from storescope.apps.view._limits import RefusedError
+from storescope.apps.view._limits import MOST_OBJECTS, RefusedError
+from storescope.apps.view._otlp_count import count_objects
 
 _IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 # Where the ids stand: resourceSpans[].scopeSpans[].spans[] and its links[], in either spelling.
@@ -22,6 +23,8 @@ def parse_json(body: bytes) -> ExportTraceServiceRequest:
     Raises:
         RefusedError: If it is no trace request.
     """
+    if count_objects(body) > MOST_OBJECTS:
+        raise RefusedError(413, f"a request in JSON may hold {MOST_OBJECTS:,} objects and lists")
     try:
         request: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:

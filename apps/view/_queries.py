@@ -9,15 +9,18 @@ import orjson
 
 from storescope.apps.view._filter import session_parameters
 from storescope.apps.view._limits import RefusedError
+from storescope.apps.view._schema import FIRST_AND_LAST
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
     from storescope.apps.view._filter import Filter
 
 PAGE_TRACES = 100
 MOST_TRACE_SPANS = 5_000
 MOST_SESSION_SPANS = 2_000
+_NEWEST_TRACES = 1_000
 _FACET_SPANS = 50_000  # the newest: what is typed may still name others
 _MOST_FACETS = 200
 _CURSOR = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
@@ -42,7 +45,7 @@ _SELECT_TRACES = f"SELECT {', '.join(_TRACE_COLUMNS)} FROM traces"  # noqa: S608
 
 def count(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many traces and spans there are."""
-    first, last = connection.execute("SELECT min(id), max(id) FROM spans").fetchone()
+    first, last = connection.execute(FIRST_AND_LAST).fetchone()
     traces = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
     return {"traces": traces, "spans": 0 if first is None else last - first + 1}
 
@@ -59,24 +62,36 @@ def list_traces(connection: sqlite3.Connection, wanted: Filter, before: str) -> 
         RefusedError: If `before` is no such place.
     """
     condition, parameters = wanted.sql()
-    conditions: list[str] = []
-    if condition:
-        conditions.append(f"id IN (SELECT trace FROM spans WHERE {condition})")  # noqa: S608 (our own words)
+    place = "TRUE"
     if before:
-        place = _CURSOR.fullmatch(before)
-        if place is None:
+        named = _CURSOR.fullmatch(before)
+        if named is None:
             raise RefusedError(400, "before must be what a page gives as next")
-        conditions.append("(start, id) < (:start, :id)")
-        parameters |= {"start": int(place[1]), "id": int(place[2])}
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = connection.execute(
-        f"{_SELECT_TRACES}{where} ORDER BY start DESC, id DESC LIMIT {PAGE_TRACES + 1}", parameters
-    ).fetchall()
+        place = "(start, id) < (:start, :id)"
+        parameters |= {"start": int(named[1]), "id": int(named[2])}
+    rows: list[tuple[Any, ...]] = []
+    for scope in _scopes(condition, place):
+        rows = connection.execute(
+            f"{_SELECT_TRACES} WHERE {place} AND {scope} ORDER BY start DESC, id DESC LIMIT {PAGE_TRACES + 1}",
+            parameters,
+        ).fetchall()
+        if len(rows) > PAGE_TRACES:
+            break
     last = rows[PAGE_TRACES - 1] if len(rows) > PAGE_TRACES else None
     return {
         "traces": [_trace(row) for row in rows[:PAGE_TRACES]],
         "next": f"{last[2]}-{last[0]}" if last else None,
     }
+
+
+def _scopes(condition: str, place: str) -> Iterator[str]:
+    """Return where to look for traces, until a page is full: what many fit is found among the newest."""
+    if not condition:
+        yield "TRUE"
+        return
+    newest = f"SELECT id FROM traces WHERE {place} ORDER BY start DESC, id DESC LIMIT {_NEWEST_TRACES}"  # noqa: S608 (our own words)
+    yield f"id IN (SELECT trace FROM spans WHERE trace IN ({newest}) AND {condition})"  # noqa: S608 (our own words)
+    yield f"id IN (SELECT trace FROM spans WHERE {condition})"  # noqa: S608 (our own words)
 
 
 def facets(connection: sqlite3.Connection) -> dict[str, list[str]]:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from storescope.apps.view._schema import FIRST_AND_LAST
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -33,7 +35,7 @@ def take_out_old(connection: sqlite3.Connection, bounds: Bounds) -> int:
     Returns:
         How many spans were taken out.
     """
-    first, last = connection.execute("SELECT min(id), max(id) FROM spans").fetchone()
+    first, last = connection.execute(FIRST_AND_LAST).fetchone()
     if first is None:
         return 0
     cut = max(_by_number(first, last, bounds), _by_size(connection, first, last, bounds))

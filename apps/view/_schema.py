@@ -60,6 +60,10 @@ CREATE TABLE details (id INTEGER PRIMARY KEY, json TEXT NOT NULL);
 """
 
 
+FIRST_AND_LAST = "SELECT (SELECT min(id) FROM spans), (SELECT max(id) FROM spans)"
+"""One question for both would read the whole table: SQLite looks up only one of them."""
+
+
 class ViewError(StorageError):
     """The viewer cannot do what it was started for."""
 

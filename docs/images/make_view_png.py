@@ -205,9 +205,9 @@ def _take(  # noqa: PLR0913 (what a picture is made of)
     show: Callable[[Page], None],
     *,
     scheme: Any = "light",
-    width: int = 1280,
+    width: int = 1200,
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 720}, color_scheme=scheme, base_url=url)
+    page = browser.new_page(viewport={"width": width, "height": 640}, color_scheme=scheme, base_url=url)
     show(page)
     page.screenshot(path=path)
     page.close()

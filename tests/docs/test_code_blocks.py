@@ -104,8 +104,8 @@ def _run_program(text: str) -> None:
 def _run_commands(text: str, viewers: Viewers) -> str:
     """Run each line as a command; a comment may say `exits 1`. Return what the last one printed.
 
-    A viewer runs on until the page or the next one ends it. What `pip install` would bring is here already: only the
-    extra that it names must be there; tests/view installs it from the wheel.
+    A viewer runs on until the page or the next one ends it. What `pip install` would bring is here already: only
+    the extra that it names must be there; tests/view installs it from the wheel.
     """
     printed = ""
     for line in text.splitlines():

@@ -78,6 +78,15 @@ def test_what_has_not_changed_is_not_sent_again(viewer: Viewer) -> None:
     assert len(get(viewer.url, "/api/traces", again).json["traces"]) == 2
 
 
+def test_what_others_changed_is_not_sent_again_either(viewer: Viewer) -> None:
+    send(viewer.url, span("one"))
+    first = get(viewer.url, f"/api/trace/{trace_id(1)}")
+    send(viewer.url, span("two", trace=2))
+    again = get(viewer.url, f"/api/trace/{trace_id(1)}", {"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+    assert again.headers["ETag"] != first.headers["ETag"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [

@@ -167,6 +167,31 @@ def test_keys_lead_through_the_list_and_into_a_trace_and_back(page: Page, viewer
     page.wait_for_url(f"{viewer.url}/")
 
 
+def test_older_traces_stay_while_new_ones_come_in(page: Page, viewer: Viewer) -> None:
+    send(viewer.url, *(span("work", trace=number, at=number) for number in range(1, 231)))
+    page.goto("/")
+    rows = page.locator("tr[data-trace]")
+    expect(rows).to_have_count(100)
+    page.get_by_role("button", name="Older traces").click()
+    expect(rows).to_have_count(200)
+    send(viewer.url, *(span("new", trace=number, at=number) for number in range(301, 306)))
+    expect(rows).to_have_count(205)
+    page.get_by_role("button", name="Older traces").click()
+    expect(rows).to_have_count(235)
+    expect(page.get_by_role("button", name="Older traces")).to_have_count(0)
+    ids = [row.get_attribute("data-trace") for row in rows.all()]
+    assert ids == [trace_id(number) for number in (*range(305, 300, -1), *range(230, 0, -1))]
+
+
+def test_the_way_back_leads_to_the_filtered_list(page: Page, viewer: Viewer) -> None:
+    three_traces(viewer.url)
+    page.goto("/?tenant=acme")
+    page.locator("a.whole").click()
+    expect(page.locator(".row.span")).to_have_count(2)
+    page.keyboard.press("Escape")
+    page.wait_for_url(f"{viewer.url}/?tenant=acme")
+
+
 def waterfall(url: str) -> None:
     send(
         url,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import socket
+import time
 import zlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,17 +15,31 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from storescope.apps.view import _ingest
 from storescope.apps.view._limits import MOST_BODY_BYTES, RefusedError, unpack
 from storescope.apps.view._otlp import decode
+from storescope.apps.view._otlp_count import count_spans
 from tests.view.sending import JSON, PROTOBUF, empty_request, get, post, request, send, span
 
 if TYPE_CHECKING:
     from storescope.apps.view import Viewer
 
 GZIP = {"Content-Encoding": "gzip"}
+
+
+def _field(number: int, body: bytes) -> bytes:
+    """Return a field of protobuf that holds a message."""
+    size, left = b"", len(body)
+    while left > 0x7F:
+        size, left = size + bytes([left & 0x7F | 0x80]), left >> 7
+    return bytes([number << 3 | 2]) + size + bytes([left]) + body
+
+
 HONEST = json.dumps(request(span("honest"))).encode()
 
 
@@ -79,6 +95,45 @@ def test_a_bomb_is_left_before_it_fills_the_memory() -> None:
     with pytest.raises(RefusedError, match="16 MiB") as refused:
         unpack(bomb)
     assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (_field(1, _field(2, b"\x12\x00" * 8_000_000)), PROTOBUF),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 2_000_000 + b"{}]}]}]}", JSON),
+    ],
+    ids=["protobuf", "json"],
+)
+def test_millions_of_empty_spans_are_refused_before_they_are_made(
+    viewer: Viewer, body: bytes, headers: dict[str, str]
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    assert post(viewer.url, body, headers).status == 413
+    assert time.monotonic() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
+
+
+@given(sizes=st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=3), cut=st.integers(0, 50))
+def test_spans_are_counted_as_the_parser_finds_them(sizes: list[list[int]], cut: int) -> None:
+    made = ExportTraceServiceRequest()
+    for scopes in sizes:
+        group = made.resource_spans.add()
+        group.resource.attributes.add(key="k").value.string_value = "x" * 200
+        for spans in scopes:
+            scope = group.scope_spans.add()
+            for _ in range(spans):
+                scope.spans.add(name="n", trace_id=b"1" * 16, start_time_unix_nano=5, flags=1)
+    body = made.SerializeToString()
+    total = sum(map(sum, sizes))
+    assert count_spans(body, 1_000) == total
+    assert count_spans(body[: len(body) - cut], 1_000) <= total
+
+
+@given(body=st.binary(max_size=200))
+def test_counting_takes_any_bytes(body: bytes) -> None:
+    assert count_spans(body, 10) <= 11
 
 
 def test_several_members_of_gzip_are_one_body(viewer: Viewer) -> None:

@@ -10,7 +10,7 @@ const TYPING_MS = 200;
 
 let rows = [];
 let chosen = null; // a trace's id
-let more = []; // pages that were asked for beyond the first
+let older = null; // once pages beyond the first were asked for: where the last one ended, as `next`
 let look = () => {};
 
 export function showList(main) {
@@ -78,7 +78,7 @@ function write(form) {
   const query = new URLSearchParams();
   for (const name of FIELDS) if (form.elements[name].value.trim()) query.set(name, form.elements[name].value.trim());
   history.replaceState(null, "", query.size ? `/?${query}` : "/");
-  more = [];
+  older = null;
 }
 
 const address = () => `/api/traces${location.search}`;
@@ -90,10 +90,16 @@ function show(found, status) {
     refused.textContent = found.error;
     return;
   }
-  rows = [...found.traces, ...more.flatMap((page) => page.traces)];
-  const next = more.length ? more.at(-1).next : found.next;
-  id("found").replaceChildren(rows.length ? table(next) : empty(found.stored.spans));
+  if (older === null) rows = found.traces;
+  else join(found.traces);
+  id("found").replaceChildren(rows.length ? table(older === null ? found.next : older.next) : empty(found.stored.spans));
   mark();
+}
+
+// Older pages stay while new traces come in above them.
+function join(traces) {
+  const fresh = new Set(traces.map((trace) => trace.trace_id));
+  rows = [...traces, ...rows.filter((trace) => !fresh.has(trace.trace_id))].sort((one, other) => other.start - one.start);
 }
 
 function table(next) {
@@ -104,7 +110,7 @@ function table(next) {
     h("table", { class: "traces" },
       h("thead", {}, h("tr", {}, heads.map(([name, text]) => h("th", { class: name, scope: "col" }, text)))),
       h("tbody", { onfocusin: follow }, rows.map((trace) => row(trace, longest)))),
-    next ? h("p", { class: "more" }, h("button", { type: "button", onclick: () => older(next) }, "Older traces")) : null);
+    next ? h("p", { class: "more" }, h("button", { type: "button", onclick: () => page(next) }, "Older traces")) : null);
 }
 
 function row(trace, longest) {
@@ -135,15 +141,15 @@ function empty(spans) {
     h("p", {}, "Or see what there is to see: ", h("code", {}, "storescope demo --view")));
 }
 
-async function older(next) {
+async function page(next) {
   const query = new URLSearchParams(location.search);
   query.set("before", next);
   const answer = await fetch(`/api/traces?${query}`);
   if (!answer.ok) return;
-  const page = await answer.json();
-  more.push(page);
-  rows = [...rows, ...page.traces];
-  id("found").replaceChildren(table(page.next));
+  const found = await answer.json();
+  older = { next: found.next };
+  join(found.traces);
+  id("found").replaceChildren(table(found.next));
   mark();
 }
 

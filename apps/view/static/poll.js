@@ -27,7 +27,8 @@ export function poll(address, show) {
       const headers = seen.url === url && seen.tag ? { "If-None-Match": seen.tag } : {};
       const answer = await fetch(url, { headers, cache: "no-store" });
       if (mine !== turn) return; // asked again meanwhile
-      if (answer.status !== 304) {
+      if (answer.status === 304) seen = { url, tag: answer.headers.get("ETag") };
+      else {
         const found = await answer.json();
         if (mine !== turn) return;
         seen = { url, tag: answer.ok ? answer.headers.get("ETag") : "" };
