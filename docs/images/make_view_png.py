@@ -223,7 +223,9 @@ def _list(page: Page) -> None:
 def _open_failed(page: Page) -> None:
     page.goto("/?outcome=error&operation=part.set")
     page.wait_for_selector("tr[data-trace]")
-    page.locator("a.whole").first.click()
+    rows = page.locator("tr[data-trace]").all()
+    most = max(rows, key=lambda row: int(row.locator("td.spans").inner_text()))
+    most.locator("a.whole").click()
     page.wait_for_selector(".row.span")
 
 

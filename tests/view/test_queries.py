@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -198,3 +199,28 @@ def test_all_of_a_span_comes_back() -> None:
 def test_a_filter_that_cannot_be_meant_says_what_would_be_right(query: dict[str, str], says: str) -> None:
     with pytest.raises(RefusedError, match=says):
         Filter.of(query)
+
+
+def test_a_page_is_right_however_many_fit_and_in_whatever_order_they_came() -> None:
+    """Where many fit, only the newest traces are looked at first."""
+    numbers = list(range(1, 3_001))
+    random.Random(1).shuffle(numbers)
+
+    def made(number: int) -> Span:
+        said = {"agent_storage.tenant": "acme" if number % 3 else "globex" if number % 30 else "rare"}
+        return Span(trace_id(number), span_id(1), "", "work", number, 1, attributes=said)
+
+    with SpanStore() as store:
+        store.add([made(number) for number in numbers]).result()
+        for tenant in ("acme", "globex", "rare"):
+            wanted = [
+                number for number in range(3_000, 0, -1) if made(number).word("agent_storage.tenant") == tenant
+            ]
+            seen: list[int] = []
+            before: Any = ""
+            while before is not None:
+                with store.reading() as connection:
+                    page = list_traces(connection, Filter(tenant=tenant), before)
+                seen += [int(trace["trace_id"], 16) for trace in page["traces"]]
+                before = page["next"]
+            assert seen == wanted

@@ -44,7 +44,7 @@ function residency(decision) {
   return h("section", { class: `note ${{ allow: "good", deny: "denied" }[decision.effect] ?? "not_found"}` },
     h("h3", {}, "Residency decision"),
     h("p", {}, decision.text),
-    pairs([["rule", decision.rule], ["code", decision.code], ...Object.entries(decision.facts).map(([name, fact]) => [name.replace("_", " "), fact])]));
+    pairs([["rule", decision.rule], ["code", decision.code], ...Object.entries(decision.facts).map(([name, fact]) => [name.replace("_", " "), fact])].filter(([, text]) => text)));
 }
 
 function ordered(attributes) {
