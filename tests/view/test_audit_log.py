@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,8 @@ async def test_records_stand_beside_the_spans_of_their_trace(tmp_path: Path, key
             get(viewer.url, f"/api/trace/{trace['trace_id']}").json
             for trace in get(viewer.url, "/api/traces").json["traces"]
         )
+        page = get(viewer.url, f"/trace/{written['trace_id']}/export").body.decode()
+    assert re.findall(r"<td>(intent|outcome)</td>", page) == ["intent", "outcome"]
     assert [(one["phase"], one.get("outcome")) for one in written["audit"]] == [
         ("intent", None),
         ("outcome", "ok"),

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from storescope import wrap
@@ -143,6 +143,25 @@ def test_an_endpoint_that_fails_is_said_and_asked_again(endpoint: str, monkeypat
             time.sleep(0.05)
         assert "127.0.0.1:1/metrics cannot be read: [Errno" in poller.series()["problem"]
         assert poller.series()["times"] == []
+
+
+def test_an_endless_endpoint_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_metrics_poll, "_MOST_BYTES", 0)
+    server, thread = start_http_server(0, "127.0.0.1", _one_metric())
+    with MetricsPoller(f"http://127.0.0.1:{server.server_port}/metrics") as poller:
+        give_up = time.monotonic() + 20
+        while poller.series()["problem"] is None and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert "it holds more than" in str(poller.series()["problem"])
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _one_metric() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Gauge("one", "a metric", registry=registry).set(1)
+    return registry
 
 
 @pytest.mark.parametrize("url", ["localhost:9464", "file:///etc/passwd", "ftp://x/y", "http://"])

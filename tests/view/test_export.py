@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storescope.apps.view import Bounds
 from storescope.apps.view._api import Api
 from storescope.apps.view._export import export
 from storescope.apps.view._sources import Options, Sources
@@ -62,8 +63,8 @@ def seen(page: str) -> Seen:
     return found
 
 
-def exported(*spans: Span) -> str:
-    with Sources(Options()) as sources:
+def exported(*spans: Span, bounds: Bounds | None = None) -> str:
+    with Sources(Options(bounds=bounds)) as sources:
         sources.store.add(spans).result()
         return export(Api(sources).whole_trace(spans[0].trace_id), "body { color: red }")
 
@@ -131,6 +132,12 @@ def test_nothing_is_fetched(viewer: Viewer) -> None:
 
 def test_any_time_is_shown() -> None:
     assert "2116-02-20" in exported(Span(trace_id(1), span_id(1), "", "work", 2**62, 1))
+    assert "2262-04-11" in exported(Span(trace_id(1), span_id(1), "", "work", 2**63 - 1, 0))
+
+
+def test_what_is_left_out_is_said() -> None:
+    spans = [Span(trace_id(1), span_id(number), "", "work", number, 1) for number in range(1, 31)]
+    assert "<p>21 spans are not shown.</p>" in exported(*spans, bounds=Bounds(spans=10))
 
 
 def test_a_trace_that_is_not_there_is_404(viewer: Viewer) -> None:

@@ -24,6 +24,8 @@ from storescope.apps.view import _ingest
 from storescope.apps.view._limits import MOST_BODY_BYTES, RefusedError, unpack
 from storescope.apps.view._otlp import decode
 from storescope.apps.view._otlp_count import count_spans
+from storescope.apps.view._schema import ViewError
+from storescope.apps.view._store import BusyError, SpanStore
 from tests.view.sending import JSON, PROTOBUF, empty_request, get, post, request, send, span
 
 if TYPE_CHECKING:
@@ -181,6 +183,28 @@ def test_a_span_that_cannot_be_kept_spoils_no_other(viewer: Viewer) -> None:
     assert answer.json["partialSuccess"]["rejectedSpans"] == "3"
     assert "trace_id must be 16 bytes" in answer.json["partialSuccess"]["errorMessage"]
     assert get(viewer.url, "/api/status").json["spans"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (BusyError(), 503, "send it again"),
+        (ViewError("spans cannot be stored: disk is full"), 500, "disk is full"),
+    ],
+)
+def test_what_cannot_be_stored_is_said_to_its_sender(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, says: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanStore, "add", refuse)
+        answer = post(viewer.url, HONEST, JSON)
+    assert answer.status == status
+    assert says in answer.json["message"]
+    assert answer.headers["Retry-After"] == ("1" if status == 503 else None)
+    send(viewer.url, span("honest"))
 
 
 def test_an_empty_request_is_answered(viewer: Viewer) -> None:
