@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from storescope.apps._audit_anchor import anchor
 from storescope.apps._audit_override import override
 from storescope.apps._audit_show import show
+from storescope.apps._audit_verify import verify
 
 
 @click.group()
@@ -45,22 +45,4 @@ def keygen(name: Path) -> None:
     click.echo(f"{secret}: verifies; move it to another machine")
 
 
-@audit.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--key", required=True, type=click.Path(path_type=Path), help="The auditor's secret key, NAME.key.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
-def verify(folder: Path, key: Path, *, as_json: bool) -> int:
-    """Verify every record of the audit log in FOLDER.
-
-    Exit codes: 0 intact, 1 altered, 2 usage or a wrong key, 3 intact up to an unsealed end (the writer is still
-    open, crashed, or the end was cut), 4 truncated, 5 a stream is missing.
-
-    \b
-    Example:
-      storescope audit verify audit/ --key auditor.key --json
-    """
-    from storescope.middleware._audit._verify import verify as verify_folder
-
-    report = verify_folder(folder, key)
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.summary())
-    return int(report.verdict)
+audit.add_command(verify)

@@ -19,7 +19,9 @@ from rich.table import Table
 
 from benchmarks import (
     audit_group,
+    audit_memory,
     audit_none,
+    audit_verify,
     backend_calls,
     guard,
     layers,
@@ -46,6 +48,8 @@ BENCHMARKS = {
     "list_trips": list_trips.run,
     "list_time": list_time.run,
     "list_memory": list_memory.run,
+    "audit_verify": audit_verify.run,
+    "audit_memory": audit_memory.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

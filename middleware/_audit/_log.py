@@ -301,6 +301,7 @@ class AuditLog:
         finally:
             self._opened.set()
         self._chores.do(self._upkeep.recover)
+        self._chores.do(self._upkeep.run)
 
     def _write(self, records: Sequence[Handed]) -> None:
         journal = self._journal

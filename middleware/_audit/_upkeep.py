@@ -22,13 +22,13 @@ class Upkeep:
     def __init__(self, options: Options, journal: Journal) -> None:
         self._options = options
         self._journal = journal
-        self._due_at = 0.0
-        self._segment: tuple[str, int] | None = None
+        self._due_at = time.monotonic() + UPKEEP_SECONDS
+        self._segment = 1
 
     def due(self) -> bool:
         """Return, once each time, whether an hour has passed or a segment was closed."""
         stream = self._journal.stream
-        segment = None if stream is None else (stream.id, stream.segment)
+        segment = 0 if stream is None else stream.segment
         if time.monotonic() < self._due_at and segment == self._segment:
             return False
         self._due_at, self._segment = time.monotonic() + UPKEEP_SECONDS, segment

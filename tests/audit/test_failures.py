@@ -16,7 +16,7 @@ from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import records_of, wrapped, write_some
+from tests.audit.logs import records_of, until, wrapped, write_some
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
@@ -59,7 +59,7 @@ async def test_opening_is_tried_again_after_a_second(tmp_path: Path) -> None:
     (tmp_path / "audit").unlink()
     with pytest.raises(AuditError, match="its folder cannot be used"):  # not yet
         await wrapped(log)["session.set"](id="s1", value={})
-    log._journal._reopen_at = 0.0  # a second has passed
+    await until(lambda: log._journal.stream is not None)
     await wrapped(log)["session.set"](id="s1", value={})
     log.close()
     assert verify(log.folder, secret).verdict is Verdict.INTACT

@@ -1,0 +1,87 @@
+"""What the records of a folder say of its streams: heads, tombstones, and how much went unlogged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from storescope.middleware._audit._verify._parse import Head, Removal
+
+
+@dataclass(slots=True)
+class Notes:
+    """What was learned so far. It grows with the heads and tombstones of a folder, never with its records.
+
+    Attributes:
+        retention: How old a segment must be before it may be removed; None if nobody said.
+        wanted: Stream -> the numbers of the records whose MACs somebody may ask for.
+        said: Stream -> the heads that verified headers and the anchor give, as number and MAC.
+        found: Stream -> number and MAC of the records that were wanted and read.
+        removed: Stream -> what tombstones say of its segments, by segment.
+        too_early: The streams of which a segment was removed before its time, with the segment.
+        intents: How many intents were read.
+        outcomes: How many outcomes of writes were read.
+        unlogged: The sum of what gaps say.
+    """
+
+    retention: timedelta | None = None
+    wanted: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    said: defaultdict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
+    found: defaultdict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
+    removed: defaultdict[str, dict[int, set[Removal]]] = field(default_factory=lambda: defaultdict(dict))
+    too_early: dict[str, int] = field(default_factory=dict)
+    intents: int = 0
+    outcomes: int = 0
+    unlogged: int = 0
+
+    def want(self, heads: Iterable[Head]) -> None:
+        """Ask for the MACs of the records that heads name."""
+        for head in heads:
+            self.wanted[head.stream].add(head.seq)
+
+    def hear(self, heads: Iterable[Head]) -> None:
+        """Hold streams to what a verified header announces.
+
+        What nobody had asked for by then is left out: its stream may have been read already. That happens only to
+        headers that were written while we read.
+        """
+        for head in heads:
+            if head.seq in self.wanted.get(head.stream, ()):
+                self.said[head.stream].add((head.seq, head.mac))
+
+    def bury(self, removals: Iterable[Removal], at: str) -> None:
+        """Take what a tombstone of that time says."""
+        for removal in removals:
+            self.removed[removal.stream].setdefault(removal.segment, set()).add(removal)
+            if self.retention is not None and not _old_enough(removal.sealed_at, at, self.retention):
+                self.too_early.setdefault(removal.stream, removal.segment)
+
+    def count(self, intents: int, outcomes: int) -> None:
+        """Count intents and outcomes of writes: there should be one for each."""
+        self.intents += intents
+        self.outcomes += outcomes
+
+    def last_removal(self, stream: str) -> int:
+        """Return up to which segment a stream was removed; 0 if no tombstone speaks of it."""
+        return max(self.removed.get(stream, ()), default=0)
+
+    def covers(self, stream: str, segment: int, seq: int, mac: str) -> bool:
+        """Return whether a tombstone speaks for segments up to this one, and for that record."""
+        removed = self.removed.get(stream, {})
+        last = self.last_removal(stream)
+        if not removed or last < segment or all(seq > one.seq for one in removed[last]):
+            return False
+        return all(one.mac == mac for several in removed.values() for one in several if one.seq == seq)
+
+
+def _old_enough(sealed_at: str, at: str, retention: timedelta) -> bool:
+    try:
+        age = datetime.fromisoformat(at) - datetime.fromisoformat(sealed_at)
+    except (ValueError, TypeError):  # no time at all, or one without its zone: it proves no age
+        return False
+    return age >= retention
