@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def anchor(folder: Path, *, append: Path | None) -> int:
     """Print the heads of the audit log in FOLDER as JSON Lines: of each stream the last record's number and MAC.
 
-    Kept on another machine they are an anchor, against which what was cut off, rolled back or replaced since is found.
-    No key is needed, and writers may be writing. Nothing is verified here: anchor a log that you trust.
+    Kept on another machine they are an anchor: what is cut off, rolled back or replaced later does not fit it. No
+    key is needed, and writers may be writing. Nothing is verified here: anchor a log that you trust.
 
     Exit codes: 0 every stream has its head here, 1 one has none, because its end is no record, 2 usage.
 

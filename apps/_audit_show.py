@@ -69,11 +69,12 @@ def _choice(*names: str) -> Any:
 def show(folder: Path, *, follow: bool, lines: int | None, form: str, **asked: Any) -> int:
     """Show the records of the audit log in FOLDER, of all its streams, in order of time.
 
-    Options narrow it down; one that is given several times takes any of its values. Times are in UTC. --format json
-    gives each record's own line, unchanged; ocsf gives events of the class Datastore Activity of OCSF 1.8.0.
+    Options narrow it down; one that is given several times takes any of its values. Times are in UTC.
+    --format json gives each record's own line, unchanged; ocsf gives events of the class Datastore Activity of
+    OCSF 1.8.0.
 
-    Nothing is verified here, with --key neither: storescope audit verify does that. What is no record is not shown,
-    and stderr says where it stands. Files that ended before --since are not looked at.
+    Nothing is verified here, with --key neither: storescope audit verify does that. What is no record is not
+    shown, and stderr says where it stands. Files that ended before --since are not looked at.
 
     Exit codes: 0 all that was asked for is shown, 1 some of the log could not be read, 2 usage, 130 after Ctrl-C.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"""[^\s"'\\]+""")
 _HASH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_CALLS = ("intent", "outcome")
 _SHORT = 8  # hex digits of a hash, as `--session` takes them
 _LONGEST = 300  # characters of a value; tenants and ids have at most 256 bytes
 _WIDEST = 32  # a column grows with what it holds, to here; longer values are not cut, they push
@@ -75,11 +76,11 @@ class TextLines:
     def line(self, entry: Entry) -> str:
         """Return the line of a record."""
         record = entry.record
-        call = record["phase"] in {"intent", "outcome"}
+        call = record["phase"] in _CALLS
         what = record["outcome"] if record["phase"] == "outcome" else record["phase"]
         cells = [_time(entry.ts), shown(what)]
         if not call:
-            return self._aligned([*cells, _own(record)], {1: _STYLES.get(record["phase"], _OWN_STYLE)})
+            return self._aligned([*cells, _own(record)], {1: _style(what) or _OWN_STYLE})
         cells += [
             shown(record["operation"]),
             shown(record["tenant"]),
@@ -108,8 +109,8 @@ class TextLines:
 def shown(value: object) -> str:
     """Return a value of the log so that it can be nothing but itself, whatever it is.
 
-    Control characters, those that turn the direction of text, and halves of surrogate pairs are escaped. What could
-    be taken for several columns, an escape or nothing is quoted. What is absurdly long is cut, and says so.
+    Control characters, those that turn the direction of text, and halves of surrogate pairs are escaped. What
+    could be taken for several columns, an escape or nothing is quoted. What is absurdly long is cut, and says so.
     """
     if value is None:
         return "-"
@@ -148,7 +149,7 @@ def _duration(us: object) -> str:
 
 def _why(record: dict[str, Any]) -> str:
     """Return why a call ended as it did."""
-    code = record["code"] if record["decision"] not in {None, "allow"} else None
+    code = None if record["decision"] == "allow" else record["code"]
     return " ".join(
         shown(value) for value in (record["error_type"], code, record["exception"]) if value is not None
     )

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from storescope.middleware._audit._files import MOST_LINE_BYTES, Segment
+from storescope.middleware._audit._files import MOST_LINE_BYTES, Segment, open_now
 from storescope.middleware._audit._line import is_ts, parse_record
 
 if TYPE_CHECKING:
@@ -217,23 +217,3 @@ class Cursor:
         segment = self._segments.get(self._number)
         if segment is not None:
             self._report(Problem(segment.path, line, what))
-
-
-def open_now(segment: Segment) -> tuple[Segment, IO[bytes]]:
-    """Open a segment in the form that it has now: it may have been compressed since it was listed.
-
-    Returns:
-        The segment as it is, and its file.
-
-    Raises:
-        OSError: If it cannot be opened; FileNotFoundError if it is there in neither form.
-    """
-    try:
-        return segment, segment.open()
-    except FileNotFoundError:
-        plain = segment.path.with_name(segment.path.name.removesuffix(".gz"))
-        for path in (plain, plain.with_name(f"{plain.name}.gz")):
-            found = Segment.of(path)
-            if found is not None and path.is_file():
-                return found, found.open()
-        raise

@@ -70,6 +70,28 @@ def streams_of(folder: Path) -> dict[str, list[Segment]]:
     streams: defaultdict[str, dict[int, Segment]] = defaultdict(dict)
     for path in log_files(folder):
         segment = Segment.of(path)
-        if segment is not None and path.is_file():
+        if segment is not None and not segment.packed and not path.is_file():  # packed since it was listed
+            segment = Segment.of(path.with_name(f"{path.name}.gz"))
+        if segment is not None and segment.path.is_file():
             streams[segment.stream].setdefault(segment.number, segment)
     return {stream: [found[number] for number in sorted(found)] for stream, found in sorted(streams.items())}
+
+
+def open_now(segment: Segment) -> tuple[Segment, IO[bytes]]:
+    """Open a segment in the form that it has now: it may have been compressed since it was listed.
+
+    Returns:
+        The segment as it is, and its file.
+
+    Raises:
+        OSError: If it cannot be opened; FileNotFoundError if it is there in neither form.
+    """
+    try:
+        return segment, segment.open()
+    except FileNotFoundError:
+        plain = segment.path.with_name(segment.path.name.removesuffix(".gz"))
+        for path in (plain, plain.with_name(f"{plain.name}.gz")):
+            found = Segment.of(path)
+            if found is not None and path.is_file():
+                return found, found.open()
+        raise

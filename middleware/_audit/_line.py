@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from storescope.middleware._audit._record import FIELDS, MAC_TAIL_BYTES
 
-_PLAIN = re.compile(rb"[\x20-\x7f]*")  # a writer escapes the rest; a raw carriage return could hide what is shown
+_PLAIN = re.compile(rb"[\x20-\x7e]*")  # a writer escapes the rest; a raw carriage return could hide what is shown
+_DEEPEST = 100  # nested values; who prints a record must not run out of stack
 _TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -30,13 +31,15 @@ def parse_record(line: bytes) -> dict[str, Any]:
     if _PLAIN.fullmatch(line) is None:
         raise ValueError("it holds bytes that a writer escapes")
     try:
-        record = json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_number)
+        record = _DECODER.decode(line.decode("ascii"))
     except _TwiceError:
         raise ValueError("a name is given twice") from None
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(record, dict) or tuple(record)[: len(FIELDS)] != FIELDS or type(record["seq"]) is not int:
         raise ValueError("its fields are not those of a record")
+    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_deep(record):
+        raise ValueError(f"it is nested deeper than {_DEEPEST}")
     mac = record.get("mac")
     if not isinstance(mac, str) or line[-MAC_TAIL_BYTES:] != f',"mac":"{mac}"}}'.encode():
         raise ValueError("it does not end in its MAC")
@@ -59,5 +62,18 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [
+            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)
+        ]
+        level = [item for items in inner for item in items]
+    return bool(level)
+
+
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and the infinities are not JSON
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_number)

@@ -65,6 +65,7 @@ _DATABASES = {
     **dict.fromkeys(("postgresql", "sqlite"), _Choice(1, "Relational")),
     **dict.fromkeys(("redis", "aws.dynamodb"), _Choice(6, "NoSQL")),
 }
+_CALLS = ("intent", "outcome")
 _MAPPED = frozenset(
     ("seq", "stream", "ts", "phase", "call_id", "operation", "actor", "tenant", "backend", "outcome", "error_type")
 )
@@ -108,7 +109,7 @@ class _Record:
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
-        self.is_call = fields["phase"] in ("intent", "outcome")
+        self.is_call = fields["phase"] in _CALLS
 
     def text(self, name: str) -> str | None:
         value = self.fields.get(name)

@@ -25,7 +25,8 @@ _MOST_OPEN = 64  # files at once; thousands of streams may overlap
 _MOST_HELD_BYTES = 8 * 1024 * 1024  # of lines that wait for their turn; parsed they take a multiple
 _SHORT_BYTES = 64 * 1024
 _MOST_PROBLEMS = 20  # reported of one file: it may be millions of lines of something else
-_RACY_NS = 2_000_000_000  # a folder's time is coarse: soon after a change it may hide another
+_RACY_NS = 100_000_000  # a folder's time is coarse: soon after a change it may hide another
+_RELIST_SECONDS = 5.0  # at the latest: a file server's clock may differ from ours
 _TORN_SECONDS = 0.05  # what a writer that is in the middle of a line is given
 
 
@@ -60,6 +61,7 @@ class LogReader:
         self._open: set[Cursor] = set()
         self._strangers: set[Path] = set()
         self._listed_at = -1
+        self._list_again_at = 0.0
         self._list()
 
     @property
@@ -129,7 +131,7 @@ class LogReader:
         now = time.time_ns()
         try:
             changed_at = self.folder.stat().st_mtime_ns
-            if changed_at == self._listed_at:
+            if changed_at == self._listed_at and time.monotonic() < self._list_again_at:
                 return
             streams, files = streams_of(self.folder), log_files(self.folder)
             os.scandir(self.folder).close()  # globbing takes what may not be read for empty
@@ -144,6 +146,7 @@ class LogReader:
             self._cursors[stream].listed([])
         self._report_strangers(files)
         self._listed_at = changed_at if now - changed_at > _RACY_NS else -1
+        self._list_again_at = time.monotonic() + _RELIST_SECONDS
 
     def _meet(self, stream: str, segments: Sequence[Segment]) -> None:
         """Take in a stream that was not there before; one that ended long ago is not read."""

@@ -7,7 +7,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
+from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now, streams_of
 from storescope.middleware._audit._json import to_json
 from storescope.middleware._audit._record import CALL_FIELDS, own_record
 from storescope.middleware._audit._stream import Head
@@ -48,24 +48,30 @@ def unfinished(folder: Path, stream: str) -> Generator[list[Said]]:
     Raises:
         OSError: If its files cannot be read.
     """
-    streams = streams_of(folder)
-    segments = streams.get(stream, [])
     mark = folder / f"{stream}.recovered"
-    if not segments or segments[-1].packed or mark.exists() or _is_closed(segments[-1]):
+    segment = _left(folder, stream, mark)
+    if segment is None:
         yield []
         return
-    with segments[-1].path.open("rb") as file:
-        if not _lock(file.fileno()) or mark.exists() or not segments[-1].path.exists():
+    with segment.path.open("rb") as file:
+        # Once more: while it waited to be locked, its writer may have closed it, or gone on to the next segment.
+        if not _lock(file.fileno()) or _left(folder, stream, mark) != segment:
             yield []
             return
+        streams = streams_of(folder)
         later = (each for other, found in streams.items() if other != stream for each in found)
-        yield _what_to_say(segments, later)
+        yield _what_to_say(streams[stream], later)
         mark.touch()
 
 
-def _is_closed(segment: Segment) -> bool:
-    last = last_record(segment)
-    return last.get("phase") == "seal" and last.get("closes") == "stream"
+def _left(folder: Path, stream: str, mark: Path) -> Segment | None:
+    """Return the last segment of a stream if it is not closed and nobody has seen to it."""
+    segments = streams_of(folder).get(stream, [])
+    if not segments or segments[-1].packed or mark.exists():  # a stream is packed to its end once it is closed
+        return None
+    last = last_record(segments[-1])
+    closed = last.get("phase") == "seal" and last.get("closes") == "stream"
+    return None if closed else segments[-1]
 
 
 def _lock(file: int) -> bool:
@@ -92,7 +98,7 @@ def _what_to_say(segments: list[Segment], later: Iterable[Segment]) -> list[Said
 
 def _follow(segment: Segment, intents: dict[bytes, bytes], *, learn: bool) -> None:
     """Add the intents of a segment, and take away those that have an outcome."""
-    with segment.open() as file:
+    with open_now(segment)[1] as file:
         while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
             if _OUTCOME in line:
                 intents.pop(_call_of(line), None)

@@ -63,7 +63,11 @@ def pack(folder: Path, mine: str | None) -> None:
     for stream, segments in streams_of(folder).items():
         done = segments[:-1] if stream == mine or stream in ungiven else segments
         for segment in done:
-            if not segment.packed and segment.path.stat().st_size >= PACK_BYTES and closing_seal(segment):
+            if segment.packed or segment.path.stat().st_size < PACK_BYTES:
+                continue
+            seal = closing_seal(segment)
+            # A stream that ends where a segment does was left by its writer, and recovery reads on from there.
+            if seal is not None and (segment is not segments[-1] or seal["closes"] == "stream"):
                 _pack(segment.path)
 
 

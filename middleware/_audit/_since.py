@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from storescope.middleware._audit._cursor import UNREADABLE, open_now
-from storescope.middleware._audit._files import MOST_LINE_BYTES
+from storescope.middleware._audit._cursor import UNREADABLE
+from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now
 from storescope.middleware._audit._heads import last_record
 from storescope.middleware._audit._line import is_ts, parse_record
 

@@ -38,17 +38,20 @@ class Upkeep:
         """Record as `unknown` what writers that stopped have left undone.
 
         Raises:
-            OSError: If the folder cannot be read.
+            OSError: If one of them cannot be read, or what is to be said not be written; the others were seen to.
         """
         folder, mine = self._options.folder, self._journal.stream
         if mine is None:
             return
+        fault: OSError | None = None
         for stream in streams_of(folder):
-            if stream == mine.id:
-                continue
-            with unfinished(folder, stream) as said:
-                if said and not self._say([(each.phase, each.text) for each in said]):
-                    raise OSError("what was left undone cannot be recorded now; the next open will")
+            try:
+                if stream != mine.id:
+                    self._recover(stream)
+            except OSError as error:
+                fault = error
+        if fault is not None:
+            raise fault
 
     def run(self) -> None:
         """Pack closed segments and take away old ones, unless another process is at it.
@@ -67,6 +70,11 @@ class Upkeep:
                 remove(options.folder, stream.id, options.retain_days, self._say_tombstone)
             if options.compress:
                 pack(options.folder, stream.id)
+
+    def _recover(self, stream: str) -> None:
+        with unfinished(self._options.folder, stream) as said:
+            if said and not self._say([(each.phase, each.text) for each in said]):
+                raise OSError("what was left undone cannot be recorded now; the next open will")
 
     def _say_tombstone(self, text: str) -> bool:
         return self._say([("tombstone", text)])

@@ -177,7 +177,7 @@ def test_a_coroutine_that_is_closed_while_it_waits_leaves_its_outcome(
             coroutine.close()
 
         asyncio.run(begin())
-        _, _, outcome = records_of(log)
+    _, _, outcome, _ = records_of(log)
     assert (outcome["outcome"], outcome["error_type"]) == ("cancelled", "GeneratorExit")
 
 

@@ -2,7 +2,7 @@
 
 First the headers are read, to learn which records' MACs will be asked for, so that no other needs to be kept; then
 every stream. What then seems missing or cut may only have come, been packed or been removed while we read: before
-that is said, the folder is read on until it tells nothing new.
+that is said, the folder is read on, until it tells nothing new or several times in vain.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from nacl.public import PrivateKey
 
-_ROUNDS = 8  # each settles what the one before could not know; a writer that outruns them all is none
-_MAY_BE_NEWS = {Verdict.TRUNCATED, Verdict.MISSING}
+_SUSPECT = {Verdict.TRUNCATED, Verdict.MISSING}
+_SETTLED = 5  # so often we read on in vain before we say so, while writers go on
+_ROUNDS = 50
 
 
 def verify(
@@ -111,14 +112,21 @@ class _FolderCheck:
         if not self._numbers and not self.strays:
             raise AuditError(f"{self._folder}: holds no audit stream")
         self._read()
+        ages: dict[Finding, int] = {}
         for _ in range(_ROUNDS):
             self.found = judge(self.checks, self._notes)
-            suspect = any(found.verdict in _MAY_BE_NEWS for several in self.found.values() for found in several)
-            if not suspect:
+            suspects = [found for several in self.found.values() for found in several if found.verdict in _SUSPECT]
+            ages = {found: ages.get(found, 0) + 1 for found in suspects}
+            if max(ages.values(), default=_SETTLED) >= _SETTLED:
                 break
-            news = self._list()
-            if not self._read() and not news:
-                break
+            listed = self._list()
+            if not self._read() and not listed:  # nothing comes that could explain it
+                return
+        unsettled = {found for found, age in ages.items() if age < _SETTLED}
+        self.found = {
+            stream: [found for found in several if found not in unsettled]
+            for stream, several in self.found.items()
+        }
 
     def _list(self) -> list[tuple[str, int]]:
         """Return the segments that were not listed before.

@@ -60,7 +60,7 @@ def _there(check: StreamCheck, notes: Notes) -> Iterator[Finding]:
 
 
 def _gap(check: StreamCheck, gap: Gap, notes: Notes) -> Iterator[Finding]:
-    if (gap.first == 1 or gap.vanished) and notes.last_removal(check.stream) >= gap.last:
+    if not gap.inside and notes.last_removal(check.stream) >= gap.last:
         return
     several = gap.last > gap.first
     which = f"segments {gap.first} to {gap.last} are" if several else f"segment {gap.first} is"
@@ -82,11 +82,11 @@ def _altered_by_tombstone(check: StreamCheck, notes: Notes) -> Finding | None:
 
 
 def _heads(check: StreamCheck, notes: Notes) -> Iterator[Finding]:
-    begins, chain = check.chain.begins, check.chain
+    begins = check.chain.begins
     missed = notes.said.get(check.stream, set()) - notes.found.get(check.stream, set())
     for seq, mac in missed:
-        before = begins is None or begins.segment != check.first or seq < begins.seq or check.lost
+        before = begins is None or begins.segment != check.first or seq < begins.seq or check.cleared
         if not before or not notes.covers(check.stream, check.first - 1, seq, mac):
             what = "it is shorter or other than a head of it says, which another stream or the anchor has"
-            yield Finding(Verdict.TRUNCATED, check.stream, chain.line, what, check.first)
+            yield Finding(Verdict.TRUNCATED, check.stream, 0, what)
             return

@@ -42,6 +42,11 @@ def first_line(folder: Path, stream: str, number: int) -> bytes:
     return line[:-1] if line.endswith(b"\n") else b""
 
 
+def is_there(folder: Path, stream: str, number: int) -> bool:
+    """Return whether any form of a segment is there now."""
+    return any(os.path.lexists(path) for path in _paths(folder, stream, number))
+
+
 def read_lines(
     folder: Path, stream: str, number: int, position: int, progress: Callable[[int], None]
 ) -> Iterator[tuple[list[bytes], bytes]]:
@@ -73,14 +78,19 @@ def read_lines(
         raise BrokenError(0, "the file does not unpack") from None
 
 
+def _paths(folder: Path, stream: str, number: int) -> tuple[Path, Path]:
+    """Return the paths of the plain and the packed form, in the order in which to ask whether they are there."""
+    plain = folder / segment_name(stream, number)
+    return plain, plain.with_name(plain.name + ".gz")
+
+
 @contextmanager
 def _opened(folder: Path, stream: str, number: int) -> Generator[tuple[IO[bytes], IO[bytes]]]:
     """Open a segment: unpacked, and as the file itself, which tells how far it was read.
 
     A writer that packs a segment puts the packed form there whole before it takes the plain one away.
     """
-    plain_path = folder / segment_name(stream, number)
-    packed_path = plain_path.with_name(plain_path.name + ".gz")
+    plain_path, packed_path = _paths(folder, stream, number)
     plain = _open_file(plain_path)
     packed = None
     try:

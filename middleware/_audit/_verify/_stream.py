@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from storescope.middleware._audit._verify._chain import BEHIND, Chain
-from storescope.middleware._audit._verify._read import BrokenError, VanishedError, read_lines
+from storescope.middleware._audit._verify._read import BrokenError, VanishedError, is_there, read_lines
 from storescope.middleware._audit._verify._report import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Gap(NamedTuple):
-    """Segments that are not there: the first and the last of them, and whether all vanished while we read."""
+    """Segments that are not there: the first and the last of them, and whether any before them still is."""
 
     first: int
     last: int
-    vanished: bool
+    inside: bool
 
 
 class StreamCheck:
@@ -55,9 +55,9 @@ class StreamCheck:
         return min(self._numbers, default=0)
 
     @property
-    def lost(self) -> bool:
-        """Whether any of its segments vanished while we read."""
-        return bool(self._vanished)
+    def cleared(self) -> bool:
+        """Whether segments of it were removed while we read."""
+        return any(gap.first > 1 and not gap.inside for gap in self.gaps())
 
     def read(self, numbers: Iterable[int]) -> bool:
         """Read what is there and was not read yet.
@@ -81,13 +81,20 @@ class StreamCheck:
         return before != (self._number, self._position, len(self._vanished))
 
     def gaps(self) -> Iterator[Gap]:
-        """Yield which segments are not there, before one that is or was."""
+        """Yield which segments are not there, before one that is or was there."""
         expected = 1
-        for number in sorted(self._numbers | {max(self._vanished, default=0) + 1}):
+        for number in sorted(self._numbers):
             if number > expected:
-                among = sum(expected <= one < number for one in self._vanished)
-                yield Gap(expected, number - 1, vanished=among == number - expected)
-            expected = max(expected, number + 1)
+                yield self._gap(expected, number - 1)
+            expected = number + 1
+        last = max(self._vanished, default=0)
+        if last >= expected:
+            yield self._gap(expected, last)
+
+    def _gap(self, first: int, last: int) -> Gap:
+        return Gap(
+            first, last, any(is_there(self._folder, self.stream, one) for one in self._numbers if one < first)
+        )
 
     def end(self) -> Finding | None:
         """Return what is wrong with how the stream ends; None if it is closed, altered or removed there."""
