@@ -77,7 +77,7 @@ def test_writers_killed_while_they_take_old_segments_away_leave_what_verifies(
 
 def check(folder: Path, secret: Path, acknowledged: Iterable[str]) -> None:
     """Hold a folder to having both records of every call that was answered, and to being as it was written."""
-    if not folder.exists():  # all were killed before they had made it
+    if not streams_of(folder):  # all were killed before they had begun one
         assert not acknowledged
         return
     report = verify(folder, secret)
