@@ -84,8 +84,9 @@ def _altered_by_tombstone(check: StreamCheck, notes: Notes) -> Finding | None:
 def _heads(check: StreamCheck, notes: Notes) -> Iterator[Finding]:
     begins = check.chain.begins
     missed = notes.said.get(check.stream, set()) - notes.found.get(check.stream, set())
+    any_before = begins is None or begins.segment != check.first or (bool(missed) and check.cleared)
     for seq, mac in missed:
-        before = begins is None or begins.segment != check.first or seq < begins.seq or check.cleared
+        before = any_before or (begins is not None and seq < begins.seq)
         if not before or not notes.covers(check.stream, check.first - 1, seq, mac):
             what = "it is shorter or other than a head of it says, which another stream or the anchor has"
             yield Finding(Verdict.TRUNCATED, check.stream, 0, what)
