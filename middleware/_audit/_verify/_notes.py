@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from storescope.middleware._audit._verify._parse import Head, Removal
 
+_TEXT = ("utf-8", "surrogatepass")  # a forged head may hold anything
+
 
 @dataclass(slots=True)
 class Notes:
@@ -20,8 +22,8 @@ class Notes:
     Attributes:
         retention: How old a segment must be before it may be removed; None if nobody said.
         wanted: Stream -> the numbers of the records whose MACs somebody may ask for.
-        said: Stream -> the heads that verified headers and the anchor give, as number and MAC.
-        found: Stream -> number and MAC of the records that were wanted and read.
+        said: Stream -> the heads that verified headers and the anchor give, each as `head_bytes`.
+        found: Stream -> the same of the records that were wanted and read.
         removed: Stream -> what tombstones say of its segments, by segment.
         ends: Stream -> what tombstones say of the last records of its segments, number -> MAC.
         too_early: The streams of which a segment was removed before its time, with the segment.
@@ -32,8 +34,8 @@ class Notes:
 
     retention: timedelta | None = None
     wanted: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    said: defaultdict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
-    found: defaultdict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
+    said: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    found: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[str, dict[int, set[Removal]]] = field(default_factory=lambda: defaultdict(dict))
     ends: defaultdict[str, dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     too_early: dict[str, int] = field(default_factory=dict)
@@ -55,7 +57,16 @@ class Notes:
         """
         for head in heads:
             if head.seq in self.wanted.get(head.stream, ()):
-                self.said[head.stream].add((head.seq, head.mac))
+                self.said[head.stream].add(head_bytes(head.seq, head.mac))
+
+    def find(self, stream: str, seq: int, mac: str) -> None:
+        """Keep the MAC of a record that somebody may ask for."""
+        self.found[stream].add(head_bytes(seq, mac))
+
+    def missed(self, stream: str) -> set[tuple[int, str]]:
+        """Return which heads of a stream are not among its records."""
+        missed = self.said.get(stream, set()) - self.found.get(stream, set())
+        return {(int(seq), mac.decode(*_TEXT)) for seq, _, mac in (head.partition(b" ") for head in missed)}
 
     def bury(self, removals: Iterable[Removal], at: str) -> None:
         """Take what a tombstone of that time says."""
@@ -82,6 +93,11 @@ class Notes:
         if not last or last < segment or all(seq > one.seq for one in self.removed[stream][last]):
             return False
         return self.ends[stream].get(seq, {mac}) == {mac}
+
+
+def head_bytes(seq: int, mac: str) -> bytes:
+    """Return a head as one small object: of a large folder, there are many."""
+    return b"%d %b" % (seq, mac.encode(*_TEXT))
 
 
 def _old_enough(sealed_at: str, at: str, retention: timedelta) -> bool:
