@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from storescope.middleware._audit._stream import Head
 
 MEBIBYTE = 1024 * 1024
+MOST_CHARS = 15 * MEBIBYTE
+"""Of a record, all ASCII: a verifier takes lines of up to 16 MiB."""
+
 CLOSE_SECONDS = 5.0
 """How long closing waits at least for a slow disk."""
 
@@ -180,6 +183,8 @@ class AuditLog:
                 text = self._processors.text(phase, text)
             except AuditError as error:
                 raise journal.failed("processor", str(error)) from None
+        if len(text) > MOST_CHARS:
+            raise journal.failed("size", f"the record has more than {MOST_CHARS} characters")
         if self._inline and journal.lock.acquire(blocking=False):
             try:
                 if journal.stream is not None and self._writer.idle:

@@ -28,8 +28,6 @@ _NEVER_ADDED = frozenset({*KEPT, "event", "intent"})
 """`event` is structlog's own word, and `intent` what a recovery adds to the record of a call that was cut off."""
 
 _INTEGERS = frozenset({"attempt", "duration_us"})
-_MOST_CHARS = 15 * 2**20
-"""A verifier takes lines of up to 16 MiB."""
 _DEEPEST = 100
 _LOGGER = logging.getLogger("storescope.audit")  # for processors that ask a logger for its name or level
 _METHOD = "info"
@@ -65,7 +63,7 @@ class Processors:
 
         Raises:
             AuditError: If a processor raised or dropped the record, or what came out is not a record: not a dict,
-                not JSON, a field of another type than the format's, or too long.
+                not JSON, or a field of another type than the format's.
         """
         record: dict[str, Any] = json.loads(f"{{{text}}}")
         try:
@@ -103,8 +101,6 @@ def _written(record: Mapping[str, Any], said: Mapping[str, Any]) -> str:
         text = json.dumps(made, separators=(",", ":"), allow_nan=False)[1:-1]
     except (TypeError, ValueError):
         raise _NoRecordError("added something that is not JSON") from None
-    if len(text) > _MOST_CHARS:
-        raise _NoRecordError("made the record too long")
     return text
 
 

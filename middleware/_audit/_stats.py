@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PHASES = ("header", "intent", "outcome", "gap", "seal", "recovery", "tombstone", "tamper", "override")
 """Every phase that a record can have."""
 
-REASONS = ("open", "write", "sync", "timeout", "closed", "reserve", "queue", "processor")
+REASONS = ("open", "write", "sync", "timeout", "closed", "reserve", "queue", "processor", "size")
 """Why a record could not be written, or not be brought to the disk."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storescope import AuditError, WrapError
+from storescope import AuditError, WrapError, call_context
 from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._record import own_record
@@ -319,3 +319,12 @@ def test_a_header_that_is_not_on_the_disk_for_sure_never_gets_its_name(
         patch.setattr(OS + "fdatasync", fail)
         AuditLog.open(tmp_path / "audit", auditor=public).close()
     assert [path.name for path in (tmp_path / "audit").iterdir()] == ["id.key"]
+
+
+@pytest.mark.parametrize("durability", ["group", "none"])
+async def test_a_record_that_no_verifier_would_take_is_not_written(durability: Any, tmp_path: Path) -> None:
+    async with AuditLog.open(tmp_path / "audit", durability=durability) as log:
+        with call_context(actor="x" * 2**24), pytest.raises(AuditError, match="more than 15728640 characters"):
+            await wrapped(log)["session.set"](id="s1", value={})
+        await write_some(log, 1)
+    assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT

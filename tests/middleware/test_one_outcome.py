@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,8 @@ from storescope import (
     call_context,
     wrap,
 )
-from storescope.middleware import AuditLog, timeout
+from storescope.middleware import timeout
+from storescope.middleware._audit._stream import Stream
 from tests.middleware.helpers import Seen, memory_map, stack
 from tests.policies import FORBIDDEN, REGION
 
@@ -151,10 +153,7 @@ async def test_a_cancellation_by_the_caller(operation: str, limited: bool, tmp_p
 async def test_a_cancellation_while_waiting_for_the_audit_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(self: AuditLog, position: int) -> None:
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(AuditLog, "wait", never)
+    monkeypatch.setattr(Stream, "sync", lambda stream: time.sleep(0.3))
     with stack(memory_map(), tmp_path) as seen, call_context(tenant="acme", region=REGION):
         task = asyncio.create_task(seen.handlers["session.set"](id="s1", value={}))
         await asyncio.sleep(0.02)
