@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from storescope.errors import AuditError, WrapError
 from storescope.middleware._audit._ids import OwnIds
-from storescope.middleware._audit._log import AuditLog
 from storescope.middleware._audit._record import CallRecords
-from storescope.middleware._audit._together import Guarded, Together
+from storescope.middleware._audit._sinks._together import Guarded, Together
+from storescope.middleware._audit._writing._log import AuditLog
 from storescope.middleware._log import telemetry_failed
 from storescope.outcome import failure_of
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
-    from storescope.middleware._audit._override import OnFailure
     from storescope.middleware._audit._record import Subject
-    from storescope.middleware._audit._sink import AuditSink
+    from storescope.middleware._audit._sinks._sink import AuditSink
+    from storescope.middleware._audit._writing._override import OnFailure
 
 Require = Literal["all", "any"]
 
@@ -44,7 +44,7 @@ class Audit:
         held = [sink if isinstance(sink, AuditLog) else Guarded(sink) for sink in sinks]
         self._sink: AuditSink = held[0] if len(held) == 1 else Together(held, all_must=require == "all")
         self._ids = ids
-        self._on_failure = on_failure
+        self._on_failure: OnFailure = on_failure
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
 
-OS = "storescope.middleware._audit._stream.os."
+OS = "storescope.middleware._audit._writing._stream.os."
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]  # to mount a small disk, as to install the servers
 
 

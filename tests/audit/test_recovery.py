@@ -84,8 +84,8 @@ def test_who_cannot_record_it_leaves_it_to_the_next(tmp_path: Path, monkeypatch:
     folder = tmp_path / "audit"
     stop_one(folder, public)
     with monkeypatch.context() as patch:
-        patch.setattr("storescope.middleware._audit._journal.Journal.say_now", lambda self: False)
-        patch.setattr("storescope.middleware._audit._journal.Journal._say_own", lambda self, stream: None)
+        patch.setattr("storescope.middleware._audit._writing._journal.Journal.say_now", lambda self: False)
+        patch.setattr("storescope.middleware._audit._writing._journal.Journal._say_own", lambda self, stream: None)
         AuditLog.open(folder, auditor=public).close()
     with AuditLog.open(folder, auditor=public) as log:
         pass

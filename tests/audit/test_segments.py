@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storescope.middleware import AuditLog
-from storescope.middleware._audit import _retention, _writer
 from storescope.middleware._audit._chain import next_key
 from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import StreamKeys, generate, load_secret
-from storescope.middleware._audit._stream import Stream
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._audit._writing import _retention, _writer
+from storescope.middleware._audit._writing._stream import Stream
 from tests.audit.logs import only_stream, records_in, until, write_some
 
 if TYPE_CHECKING:

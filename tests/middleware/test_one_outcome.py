@@ -21,14 +21,14 @@ from storescope import (
     wrap,
 )
 from storescope.middleware import timeout
-from storescope.middleware._audit._stream import Stream
+from storescope.middleware._audit._writing._stream import Stream
 from tests.middleware.helpers import Seen, memory_map, stack
 from tests.policies import FORBIDDEN, REGION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._options import Durability
+    from storescope.middleware._audit._writing._options import Durability
 
 
 def raising(error: BaseException) -> Any:

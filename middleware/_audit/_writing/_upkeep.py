@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from storescope.middleware._audit._files import streams_of
-from storescope.middleware._audit._recovery import unfinished
-from storescope.middleware._audit._retention import alone, pack, remove, sweep
+from storescope.middleware._audit._writing._recovery import unfinished
+from storescope.middleware._audit._writing._retention import alone, pack, remove, sweep
 
 if TYPE_CHECKING:
-    from storescope.middleware._audit._journal import Journal
-    from storescope.middleware._audit._options import Options
+    from storescope.middleware._audit._writing._journal import Journal
+    from storescope.middleware._audit._writing._options import Options
 
 UPKEEP_SECONDS = 3_600.0
 

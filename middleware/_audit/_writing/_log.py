@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._auditor import auditor_of
-from storescope.middleware._audit._chores import Chores
 from storescope.middleware._audit._ids import NO_IDS, IdHasher
-from storescope.middleware._audit._journal import Journal, refused
-from storescope.middleware._audit._options import Options
-from storescope.middleware._audit._override import Override, Overrides, who
-from storescope.middleware._audit._processors import Processors
 from storescope.middleware._audit._record import Circumstances
-from storescope.middleware._audit._stats import AuditStats
-from storescope.middleware._audit._sync import Syncer
-from storescope.middleware._audit._upkeep import Upkeep
-from storescope.middleware._audit._waiters import Wait, Waiter, settle
-from storescope.middleware._audit._writer import Handed, Writer
+from storescope.middleware._audit._sinks._processors import Processors
+from storescope.middleware._audit._writing._auditor import auditor_of
+from storescope.middleware._audit._writing._chores import Chores
+from storescope.middleware._audit._writing._journal import Journal, refused
+from storescope.middleware._audit._writing._options import Options
+from storescope.middleware._audit._writing._override import Override, Overrides, who
+from storescope.middleware._audit._writing._stats import AuditStats
+from storescope.middleware._audit._writing._sync import Syncer
+from storescope.middleware._audit._writing._upkeep import Upkeep
+from storescope.middleware._audit._writing._waiters import Wait, Waiter, settle
+from storescope.middleware._audit._writing._writer import Handed, Writer
 from storescope.middleware._log import tell
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from nacl.public import PublicKey
 
-    from storescope.middleware._audit._options import Durability
-    from storescope.middleware._audit._override import OnFailure
-    from storescope.middleware._audit._processors import Processor
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._sinks._processors import Processor
+    from storescope.middleware._audit._writing._options import Durability
+    from storescope.middleware._audit._writing._override import OnFailure
+    from storescope.middleware._audit._writing._stream import Head
 
 MEBIBYTE = 1024 * 1024
 MOST_CHARS = 15 * MEBIBYTE

@@ -13,9 +13,9 @@ from storescope.middleware._audit._files import LAST_SEGMENT
 from storescope.middleware._audit._ids import ClearIds, IdHasher
 from storescope.middleware._audit._keys import load_or_make_id_key
 from storescope.middleware._audit._record import own_record
-from storescope.middleware._audit._reserve import Reserve, ReserveError
-from storescope.middleware._audit._stream import Stream
-from storescope.middleware._audit._tails import heads_of
+from storescope.middleware._audit._writing._reserve import Reserve, ReserveError
+from storescope.middleware._audit._writing._stream import Stream
+from storescope.middleware._audit._writing._tails import heads_of
 from storescope.middleware._log import tell
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from nacl.public import PublicKey
 
-    from storescope.middleware._audit._options import Options
-    from storescope.middleware._audit._stats import AuditStats
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._writing._options import Options
+    from storescope.middleware._audit._writing._stats import AuditStats
+    from storescope.middleware._audit._writing._stream import Head
 
 REOPEN_SECONDS = 1.0
 """How long after a stream could not be opened it is tried again."""
