@@ -39,6 +39,7 @@ class Journal:
         stream: What is written to; None where none could be opened.
         hasher: What ids are written with; None until the folder could be used once.
         sealed_at: When the last seal was written, on the monotonic clock, in seconds.
+        reserve: How much is free, and whether that is enough.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Journal:
         self._stats = stats
         self._on_head = on_head
         self._on_left = on_left
-        self._reserve = Reserve(options.folder, options.reserve_bytes)
+        self.reserve = Reserve(options.folder, options.reserve_bytes)
         self._unlogged = 0
         self._counting = threading.Lock()
         self._own: list[tuple[str, str]] = []  # what must be said of the log itself, as soon as it can be
@@ -86,7 +87,8 @@ class Journal:
         self._reopen_at = time.monotonic() + REOPEN_SECONDS
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._reserve.check()
+            self.reserve.measure()
+            self.reserve.check()
             id_key = load_or_make_id_key(folder)
             self.hasher = ClearIds(id_key) if self._options.clear_ids else IdHasher(id_key)
             self.stream = Stream(folder, self._auditor, id_key, [*heads_of(folder), *self._known])
@@ -94,6 +96,8 @@ class Journal:
             self._open_failed(error.strerror)
             return
         self._known.clear()
+        with suppress(OSError):
+            self.reserve.measure()
         self._stats.records["header"] += 1
         self.sealed_at = time.monotonic()
         self._on_head(self.stream.head)
@@ -120,7 +124,7 @@ class Journal:
         fault: AuditError | None = None
         written = len(texts)
         try:
-            self._reserve.check_after(stream.size)
+            self.reserve.check_after(stream.size)
             self._say_own(stream)
             stream.write(texts)
         except OSError as error:
@@ -157,6 +161,7 @@ class Journal:
         if self.stream is None:
             return []
         try:
+            self.reserve.measure()
             self._look_after(self.stream)
             return [] if self.stream is None else self._seal_if_due(self.stream)
         except OSError as error:

@@ -42,6 +42,9 @@ MEBIBYTE = 1024 * 1024
 MOST_CHARS = 15 * MEBIBYTE
 """Of a record, all ASCII: a verifier takes lines of up to 16 MiB."""
 
+HANGS_AFTER = 0.9
+"""The part of the time-out after which a disk counts as hung: who has waited in vain must not wait once more."""
+
 CLOSE_SECONDS = 5.0
 """How long closing waits at least for a slow disk."""
 
@@ -221,12 +224,8 @@ class AuditLog:
         return self._overrides.answer(on_failure)
 
     def disk_free_bytes(self) -> float:
-        """Return the free space where the log lies, in bytes; NaN if it cannot be told."""
-        try:
-            found = os.statvfs(self.folder)
-        except OSError:
-            return float("nan")
-        return float(found.f_bavail * found.f_frsize)
+        """Return what was free where the log lies half a second ago, in bytes; NaN if it cannot be told."""
+        return self._journal.reserve.free_bytes
 
     def close(self) -> None:
         """Write what waits and the closing seal. A record after this is refused.
@@ -266,10 +265,11 @@ class AuditLog:
     def _hand(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
         """Leave a record to the thread that writes."""
         timeout = self._options.timeout
-        if self._writer.hangs(timeout):
+        long = timeout * HANGS_AFTER
+        if self._writer.hangs(long):
             raise self._journal.failed("timeout", f"its disk has not answered for {timeout:g} s")
         syncer = self._syncer if durable else None
-        hung = syncer is not None and syncer.hangs(timeout)
+        hung = syncer is not None and syncer.hangs(long)
         waiter = Waiter.here()
         if not self._writer.hand(Handed(phase, text, waiter, durable=syncer is not None and not hung)):
             raise self._journal.failed("queue", "too many records wait for its disk")

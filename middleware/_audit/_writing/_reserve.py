@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CHECK_BYTES = 1024 * 1024
-_RECHECK_SECONDS = 0.25
+_MEASURE_BYTES = 1024 * 1024
+_MEASURE_SECONDS = 0.25
 
 
 class ReserveError(OSError):
@@ -19,42 +20,49 @@ class ReserveError(OSError):
 
 
 class Reserve:
-    """Refuses records of calls while less than the reserve is free."""
+    """Refuses records of calls while less than the reserve is free.
+
+    Attributes:
+        free_bytes: How much was free when that was last asked; NaN if it could not be told.
+    """
 
     def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        self.free_bytes = math.nan
         self._folder = folder
         self._reserve = reserve_bytes
-        self._short = False
         self._size = 0
-        self._checked_at = 0.0
+        self._measured_at = 0.0
 
-    def check_after(self, size: int) -> None:
-        """Check anew if the file has grown by a mebibyte since, or while there is too little.
-
-        Raises:
-            ReserveError: If there is less than the reserve.
-        """
-        grown = not 0 <= size - self._size < _CHECK_BYTES
-        if grown or (self._short and time.monotonic() >= self._checked_at + _RECHECK_SECONDS):
-            self._size = size
-            self.check()
-        elif self._short:
-            raise self._error()
-
-    def check(self) -> None:
+    def measure(self) -> None:
         """Ask the file system.
 
         Raises:
-            ReserveError: If there is less than the reserve.
-            OSError: If it does not answer.
+            OSError: If it does not tell.
         """
-        if not self._reserve:
-            return
+        self._measured_at = time.monotonic()
+        self.free_bytes = math.nan
         found = os.statvfs(self._folder)
-        self._checked_at = time.monotonic()
-        self._short = found.f_bavail * found.f_frsize < self._reserve
-        if self._short:
-            raise self._error()
+        self.free_bytes = float(found.f_bavail * found.f_frsize)
 
-    def _error(self) -> ReserveError:
-        return ReserveError(errno.ENOSPC, f"less than its reserve of {self._reserve} bytes is free")
+    def check(self) -> None:
+        """Compare what was free.
+
+        Raises:
+            ReserveError: If it was less than the reserve.
+        """
+        if self.free_bytes < self._reserve:
+            raise ReserveError(errno.ENOSPC, f"less than its reserve of {self._reserve} bytes is free")
+
+    def check_after(self, size: int) -> None:
+        """Compare what is free, asked anew if the file has grown by a mebibyte since, or there was too little.
+
+        Raises:
+            ReserveError: If it is less than the reserve.
+            OSError: If the file system does not tell.
+        """
+        grown = not 0 <= size - self._size < _MEASURE_BYTES
+        short = self.free_bytes < self._reserve
+        if grown or (short and time.monotonic() >= self._measured_at + _MEASURE_SECONDS):
+            self._size = size
+            self.measure()
+        self.check()
