@@ -197,17 +197,25 @@ def parse(line: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    if len(line) >= LONGEST:
+    if len(line) >= LONGEST or any(not 0x20 <= byte <= 0x7E for byte in line):
         raise AlteredError
     try:
         record = json.loads(line.decode("ascii"), object_pairs_hook=distinct, parse_constant=refuse)
         sound = line[-ENDING:] == f',"mac":"{record["mac"]}"}}'.encode("ascii") and list(record)[-1] == "mac"
         sound = sound and list(record)[: len(FIELDS)] == list(FIELDS) and type(record["seq"]) is int
+        sound = sound and inside(record) <= 99
     except (ValueError, TypeError, KeyError, RecursionError):
         raise AlteredError from None
     if not sound:
         raise AlteredError
     return dict(record)
+
+
+def inside(value: Any) -> int:
+    """Return how many objects and lists the deepest value stands in."""
+    if not isinstance(value, dict | list) or not value:
+        return 0
+    return 1 + max(inside(one) for one in (value.values() if isinstance(value, dict) else value))
 
 
 def objects(given: Any, types: Mapping[str, type[Any]]) -> list[dict[str, Any]]:

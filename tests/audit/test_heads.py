@@ -17,7 +17,7 @@ from tests.audit.logs import make_folder, records_of, write_some
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._writing._stream import Head
+    from storescope.middleware._audit._head import Head
 
 
 async def test_heads_leave_through_the_log_and_the_callback(

@@ -27,7 +27,7 @@ from tests.audit.logs import records_in, until, write_some
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from storescope.middleware._audit._writing._stream import Head
+    from storescope.middleware._audit._head import Head
 
 PAGE = Path(__file__).parents[2] / "docs" / "audit-threats.md"
 ROWS = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \| (\d) \| (\d) \|$", PAGE.read_text(), re.MULTILINE)

@@ -173,4 +173,5 @@ async def test_a_coroutine_that_is_closed(durability: Durability, tmp_path: Path
         call = seen.handlers["session.get"](id="s1")
         call.send(None)
         call.close()
+        seen.log.close()  # else its thread may not have written it yet
         assert_one_outcome(seen, "session.get", "cancelled", "GeneratorExit")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from storescope.middleware._audit._files import MOST_LINE_BYTES, Segment, open_now
-from storescope.middleware._audit._reading._line import is_ts, parse_record
+from storescope.middleware._audit._line import is_ts, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now
+from storescope.middleware._audit._line import is_ts, parse_record
 from storescope.middleware._audit._reading._cursor import UNREADABLE
 from storescope.middleware._audit._reading._heads import last_record
-from storescope.middleware._audit._reading._line import is_ts, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from storescope.middleware._audit._verify._parse import Head, Removal
+    from storescope.middleware._audit._head import Head
+    from storescope.middleware._audit._verify._parse import Removal
 
 _TEXT = ("utf-8", "surrogatepass")  # a forged head may hold anything
 

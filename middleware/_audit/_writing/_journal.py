@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from nacl.public import PublicKey
 
+    from storescope.middleware._audit._head import Head
     from storescope.middleware._audit._writing._options import Options
     from storescope.middleware._audit._writing._stats import AuditStats
-    from storescope.middleware._audit._writing._stream import Head
 
 REOPEN_SECONDS = 1.0
 """How long after a stream could not be opened it is tried again."""

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from nacl.public import PublicKey
 
+    from storescope.middleware._audit._head import Head
     from storescope.middleware._audit._sinks._processors import Processor
     from storescope.middleware._audit._writing._options import Durability
     from storescope.middleware._audit._writing._override import OnFailure
-    from storescope.middleware._audit._writing._stream import Head
 
 MEBIBYTE = 1024 * 1024
 MOST_CHARS = 15 * MEBIBYTE
