@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from storescope.middleware._audit._cursor import Problem
+    from storescope.middleware._audit._reading._cursor import Problem
 
 
 @click.command()
@@ -26,7 +26,7 @@ def anchor(folder: Path, *, append: Path | None) -> int:
     Example:
       storescope audit anchor audit/ --append /mnt/elsewhere/anchors.jsonl
     """
-    from storescope.middleware._audit._heads import anchor_lines, append_lines
+    from storescope.middleware._audit._reading._heads import anchor_lines, append_lines
 
     problems: list[Problem] = []
     lines = list(anchor_lines(folder, problems.append))

@@ -44,7 +44,7 @@ def override(  # noqa: PLR0913 (click passes one by keyword for each option)
     Example:
       storescope audit override audit/ --on-failure allow --for 30m --reason "disk is being replaced, INC-123"
     """
-    from storescope.middleware._audit._override import Override, who
+    from storescope.middleware._audit._writing._override import Override, who
 
     path = folder / "override.json" if file is None else file
     if end:

@@ -19,9 +19,9 @@ from storescope.contract import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from storescope.middleware._audit._cursor import Entry, Problem
-    from storescope.middleware._audit._filter import Filter
-    from storescope.middleware._audit._read import LogReader
+    from storescope.middleware._audit._reading._cursor import Entry, Problem
+    from storescope.middleware._audit._reading._filter import Filter
+    from storescope.middleware._audit._reading._read import LogReader
 
 _POLL_MS = 100
 _PHASES = ("header", "intent", "outcome", "seal", "gap", "recovery", "tombstone", "tamper", "override")
@@ -31,7 +31,7 @@ _NAMES = (*dict.fromkeys(operation.entity for operation in OPERATIONS.values()),
 
 
 def _time(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    from storescope.middleware._audit._filter import time_of
+    from storescope.middleware._audit._reading._filter import time_of
 
     try:
         return None if value is None else time_of(value)
@@ -84,7 +84,7 @@ def show(folder: Path, *, follow: bool, lines: int | None, form: str, **asked: A
       storescope audit show audit/ --session s1 --key auditor.key
     """
     from storescope.errors import AuditError
-    from storescope.middleware._audit._read import LogReader
+    from storescope.middleware._audit._reading._read import LogReader
 
     wanted = _filter(asked)
     with LogReader(folder, _tell, since=wanted.since) as reader:
@@ -103,7 +103,7 @@ def show(folder: Path, *, follow: bool, lines: int | None, form: str, **asked: A
 
 
 def _filter(asked: dict[str, Any]) -> Filter:
-    from storescope.middleware._audit._filter import Filter, Ids
+    from storescope.middleware._audit._reading._filter import Filter, Ids
 
     names = ("actor", "tenant", "outcome", "decision", "phase")
     return Filter(
@@ -122,7 +122,7 @@ def _filter(asked: dict[str, Any]) -> Filter:
 
 def _history(reader: LogReader, until: str | None, *, follow: bool) -> Iterator[Entry]:
     """Return what is there now; where the end is asked for, no more than may come before it."""
-    from storescope.middleware._audit._since import surely_behind
+    from storescope.middleware._audit._reading._since import surely_behind
 
     end = None if until is None or follow else surely_behind(until)
     for entry in reader.read() if follow else chain(reader.read(), reader.finish()):
@@ -145,7 +145,7 @@ def _writer(form: str) -> Callable[[Entry], object]:
     if form == "json":
         return lambda entry: out.buffer.write(entry.line + b"\n")
     if form == "ocsf":
-        from storescope.middleware._audit._ocsf import to_ocsf
+        from storescope.middleware._audit._reading._ocsf import to_ocsf
 
         return lambda entry: out.write(json.dumps(to_ocsf(entry), separators=(",", ":")) + "\n")
     from storescope.apps._audit_show_text import TextLines

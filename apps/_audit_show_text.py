@@ -16,7 +16,7 @@ from storescope.middleware._audit._record import FIELDS
 from storescope.middleware._region._reader import one_line
 
 if TYPE_CHECKING:
-    from storescope.middleware._audit._cursor import Entry
+    from storescope.middleware._audit._reading._cursor import Entry
 
 _PLAIN = re.compile(r"""[^\s"'\\]+""")
 _HASH = re.compile(r"[0-9a-f]{32}", re.ASCII)

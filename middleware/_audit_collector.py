@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from storescope.middleware import _definitions as definitions
-from storescope.middleware._audit._stats import AuditStats
+from storescope.middleware._audit._writing._stats import AuditStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from storescope.errors import AuditError, WrapError
 from storescope.middleware._audit._ids import OwnIds
-from storescope.middleware._audit._log import AuditLog
 from storescope.middleware._audit._record import CallRecords
-from storescope.middleware._audit._together import Guarded, Together
+from storescope.middleware._audit._sinks._together import Guarded, Together
+from storescope.middleware._audit._writing._log import AuditLog
 from storescope.middleware._log import telemetry_failed
 from storescope.outcome import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
-    from storescope.middleware._audit._override import OnFailure
     from storescope.middleware._audit._record import Subject
-    from storescope.middleware._audit._sink import AuditSink
+    from storescope.middleware._audit._sinks._sink import AuditSink
+    from storescope.middleware._audit._writing._override import OnFailure
 
 Require = Literal["all", "any"]
 
@@ -44,7 +44,7 @@ class Audit:
         held = [sink if isinstance(sink, AuditLog) else Guarded(sink) for sink in sinks]
         self._sink: AuditSink = held[0] if len(held) == 1 else Together(held, all_must=require == "all")
         self._ids = ids
-        self._on_failure = on_failure
+        self._on_failure: OnFailure = on_failure
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""
@@ -133,23 +133,25 @@ def _write_step(
 
     async def step(call: Call) -> Any:
         subject, decision = records.subject(call, ids.hasher), call.decision
+        waits = True
         try:
             taken = sink.put("intent", records.intent(call, subject), durable=_will_be_made(call))
             if taken is not None:
                 await taken
         except AuditError as error:
+            waits = False  # it has waited once: twice would be more than the log's time-out
             if refuses():
-                await finish(call, subject, decision, error)
+                await finish(call, subject, decision, error, waits=waits)
                 raise
         except BaseException as error:  # cancelled while it waited for the disk
-            await finish(call, subject, decision, error)
+            await finish(call, subject, decision, error, waits=waits)
             raise
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, subject, decision, error)
+            await finish(call, subject, decision, error, waits=waits)
             raise
-        await finish(call, subject, decision, None)
+        await finish(call, subject, decision, None, waits=waits)
         return result
 
     return step
@@ -164,7 +166,7 @@ def _read_step(
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, ids.hasher), call.decision, error)
+            await finish(call, records.subject(call, ids.hasher), call.decision, error, waits=True)
             raise
         try:
             subject = records.subject(call, ids.hasher)
@@ -179,23 +181,38 @@ def _read_step(
     return step
 
 
-def _finisher(
-    records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink
-) -> Callable[[Call, Subject, ResidencyDecision | None, BaseException | None], Awaitable[None]]:
-    """Return what records an outcome that can no longer change what the caller gets.
+class _Finish(Protocol):
+    """Records an outcome that can no longer change what the caller gets.
 
     It takes what was said of the call already, and by which decision: both are said anew if they changed since.
     """
 
+    async def __call__(
+        self,
+        call: Call,
+        subject: Subject,
+        decision: ResidencyDecision | None,
+        error: BaseException | None,
+        *,
+        waits: bool,
+    ) -> None: ...
+
+
+def _finisher(records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink) -> _Finish:
     async def finish(
-        call: Call, subject: Subject, decision: ResidencyDecision | None, error: BaseException | None
+        call: Call,
+        subject: Subject,
+        decision: ResidencyDecision | None,
+        error: BaseException | None,
+        *,
+        waits: bool,
     ) -> None:
         failure = None if error is None else failure_of(call, error)
         if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
             subject = records.subject(call, ids.hasher)
         try:
             taken = sink.put("outcome", records.outcome(call, subject, failure), durable=False)
-            if taken is not None and not isinstance(error, GeneratorExit):  # who is being closed cannot wait
+            if taken is not None and waits and not isinstance(error, GeneratorExit):  # who is closed cannot wait
                 await taken
         except AuditError as fault:  # it is counted or logged by whom it befell
             telemetry_failed("audit", fault)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from storescope.middleware._audit._record import FIELDS, MAC_TAIL_BYTES
 
 _PLAIN = re.compile(rb"[\x20-\x7e]*")  # a writer escapes the rest; a raw carriage return could hide what is shown
-_DEEPEST = 100  # nested values; who prints a record must not run out of stack
+_DEEPEST = 100  # objects and lists around a value; who prints a record must not run out of stack
 _TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -39,7 +39,7 @@ def parse_record(line: bytes) -> dict[str, Any]:
     if not isinstance(record, dict) or tuple(record)[: len(FIELDS)] != FIELDS or type(record["seq"]) is not int:
         raise ValueError("its fields are not those of a record")
     if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_deep(record):
-        raise ValueError(f"it is nested deeper than {_DEEPEST}")
+        raise ValueError(f"a value stands inside {_DEEPEST} objects and lists or more")
     mac = record.get("mac")
     if not isinstance(mac, str) or line[-MAC_TAIL_BYTES:] != f',"mac":"{mac}"}}'.encode():
         raise ValueError("it does not end in its MAC")

@@ -24,7 +24,7 @@ from tests.audit.logs import wrapped
 if TYPE_CHECKING:
     from types import TracebackType
 
-_INSIDE = "storescope.middleware._audit."
+_INSIDE = "storescope.middleware._audit._writing."
 _AGENTS = 4
 
 

@@ -92,7 +92,7 @@ class Maker:
         self.segments[self.segment] += body + b',"mac":"%b"}\n' % self.mac.hex().encode()
         return self
 
-    def header(self, heads: Iterable[Head] = (), **other: Any) -> Maker:
+    def header(self, heads: Iterable[Head] = (), /, **other: Any) -> Maker:
         """Begin the next segment."""
         self.segment += 1
         self.segments[self.segment] = b""
@@ -107,7 +107,7 @@ class Maker:
             "sealed": base64.b64encode(SealedBox(self.auditor).encrypt(plain)).decode(),
             "heads": [head.told() for head in heads],
         }
-        return self.line("header", {**own, **other})
+        return self.line("header", own | other)
 
     def calls(self, count: int = 1, **more: Any) -> Maker:
         """Write the records of some writes and reads."""

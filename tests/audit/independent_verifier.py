@@ -25,6 +25,7 @@ FIELDS = (
     *("backend", "backend_region", "record", "session", "outcome", "error_type", "duration_us", "decision"),
     *("code", "rule", "exception", "policy", "trace_id", "span_id"),
 )
+FORMAT = "storescope-audit/1"
 ENDING = 74
 LONGEST = 16 * 1024 * 1024
 HEAD = {"stream": str, "seq": int, "mac": str}
@@ -40,10 +41,6 @@ REMOVED = {
 
 
 class AlteredError(Exception):
-    pass
-
-
-class WrongKeyError(Exception):
     pass
 
 
@@ -89,14 +86,12 @@ def verdict(folder: Path, key_file: Path, anchor: Path | None = None, retention:
             segments.setdefault(name[1], {}).setdefault(int(name[2]), []).append(file)
         else:
             found.codes.add(1)
-    try:
-        for stream, numbered in segments.items():
-            found.streams[stream] = Stream()
-            read_stream(stream, numbered, found)
-    except WrongKeyError:
+    everything = [forms for numbered in segments.values() for forms in numbered.values()]
+    if not files or any(names_another_key(forms, found.secret) for forms in everything):
         return 2
-    if not files:
-        return 2
+    for stream, numbered in segments.items():
+        found.streams[stream] = Stream()
+        read_stream(stream, numbered, found)
     if anchor is not None:
         found.heads += anchor_heads(anchor)
     judge(found, segments, retention)
@@ -129,7 +124,8 @@ def read_stream(stream: str, numbered: dict[int, list[Path]], found: Folder) -> 
 def read_segment(
     stream: str, forms: list[Path], before: Place | None, at: Place, found: Folder, *, first: bool
 ) -> None:
-    *lines, rest = content(forms).split(b"\n")
+    text, whole = content(forms)
+    *lines, rest = text.split(b"\n")
     for number, line in enumerate(lines):
         record = parse(line)
         if at.closes or (record["phase"] == "header") != (number == 0):
@@ -149,7 +145,7 @@ def read_segment(
             take_tombstone(record, found)
         at.mac = mac
         found.streams[stream].macs.setdefault(at.seq, set()).add(mac.hex())
-    if (at.closes and rest) or len(rest) >= LONGEST:
+    if not whole or (at.closes and rest) or len(rest) >= LONGEST:
         raise AlteredError
 
 
@@ -160,22 +156,36 @@ def take_tombstone(record: dict[str, Any], found: Folder) -> None:
     found.tombstones += [{**entry, "at": record["ts"]} for entry in removed]
 
 
-def content(forms: list[Path]) -> bytes:
-    """Return a segment's bytes, unpacked."""
+def content(forms: list[Path]) -> tuple[bytes, bool]:
+    """Return a segment's bytes, unpacked as far as it goes, and whether it does to the end."""
     if not all(form.is_file() for form in forms):
         raise AlteredError
-    try:
-        found = {unpacked(form) if form.suffix == ".gz" else form.read_bytes() for form in forms}
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise AlteredError from None
-    if len(found) > 1:
+    first, *more = (unpacked(form) if form.suffix == ".gz" else (form.read_bytes(), True) for form in forms)
+    if any(other != first or not other[1] for other in more):
         raise AlteredError
-    return found.pop()
+    return first
 
 
-def unpacked(path: Path) -> bytes:
-    with gzip.open(path) as file:
-        return file.read()
+def unpacked(path: Path) -> tuple[bytes, bool]:
+    lines: list[bytes] = []
+    try:
+        with gzip.open(path) as file:
+            while line := file.readline():
+                lines.append(line)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return b"".join(lines), False
+    return b"".join(lines), True
+
+
+def names_another_key(forms: list[Path], secret: nacl.public.PrivateKey) -> bool:
+    try:
+        line, feed, _ = content(forms)[0].partition(b"\n")
+        header = parse(line)
+    except AlteredError:
+        return False
+    ours = hashlib.sha256(bytes(secret.public_key)).hexdigest()[:16]
+    is_header = feed and (header["phase"], header.get("format")) == ("header", FORMAT)
+    return bool(is_header) and header.get("auditor") != ours
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -187,17 +197,25 @@ def parse(line: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
-    if len(line) >= LONGEST:
+    if len(line) >= LONGEST or any(not 0x20 <= byte <= 0x7E for byte in line):
         raise AlteredError
     try:
         record = json.loads(line.decode("ascii"), object_pairs_hook=distinct, parse_constant=refuse)
         sound = line[-ENDING:] == f',"mac":"{record["mac"]}"}}'.encode("ascii") and list(record)[-1] == "mac"
         sound = sound and list(record)[: len(FIELDS)] == list(FIELDS) and type(record["seq"]) is int
+        sound = sound and inside(record) <= 99
     except (ValueError, TypeError, KeyError, RecursionError):
         raise AlteredError from None
     if not sound:
         raise AlteredError
     return dict(record)
+
+
+def inside(value: Any) -> int:
+    """Return how many objects and lists the deepest value stands in."""
+    if not isinstance(value, dict | list) or not value:
+        return 0
+    return 1 + max(inside(one) for one in (value.values() if isinstance(value, dict) else value))
 
 
 def objects(given: Any, types: Mapping[str, type[Any]]) -> list[dict[str, Any]]:
@@ -216,10 +234,8 @@ def open_header(
     header: dict[str, Any], stream: str, before: Place | None, at: Place, secret: nacl.public.PrivateKey
 ) -> None:
     """Check that a header begins this segment, and take its key."""
-    if header.get("format") != "storescope-audit/1":
+    if header.get("format") != FORMAT:
         raise AlteredError
-    if header.get("auditor") != hashlib.sha256(bytes(secret.public_key)).hexdigest()[:16]:
-        raise WrongKeyError
     objects([header], {"seq": int, "segment": int, "epoch": int, "prev": str})
     if header["segment"] != at.number or header["stream"] != stream:
         raise AlteredError

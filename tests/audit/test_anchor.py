@@ -11,8 +11,8 @@ import pytest
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._files import MOST_LINE_BYTES
-from storescope.middleware._audit._heads import anchor_lines, append_lines
 from storescope.middleware._audit._line import is_ts
+from storescope.middleware._audit._reading._heads import anchor_lines, append_lines
 from tests.apps.command import assert_one_line, storescope
 from tests.audit.lines import MAC, line, pack, write
 from tests.audit.logs import make_folder
@@ -20,7 +20,7 @@ from tests.audit.logs import make_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._cursor import Problem
+    from storescope.middleware._audit._reading._cursor import Problem
 
 
 def heads(folder: Path) -> tuple[list[tuple[str, int]], list[Problem]]:

@@ -58,9 +58,26 @@ def test_killed_writers_lose_nothing_that_they_acknowledged(
             check_recovered(records_of(folder))
 
 
+def test_writers_killed_while_they_take_old_segments_away_leave_what_verifies(
+    writers: Writers, tmp_path: Path
+) -> None:
+    """The tombstone is there before the segment is gone, whenever the writer is stopped."""
+    public, secret = generate(tmp_path / "auditor")
+    chance = random.Random(4711)
+    options = {"auditor": str(public), "durability": "none", "segment_bytes": 20_000, "retain_days": 0.1 / 86_400}
+    for round_ in range(ROUNDS):
+        folder = tmp_path / f"audit{round_ // IN_ONE_FOLDER}"
+        alive = [writers.start(folder, **options) for _ in range(AT_ONCE)]
+        for writer in alive:
+            time.sleep(chance.uniform(0, 2 * MOST_SECONDS / AT_ONCE))
+            writer.kill()
+        check(folder, secret, ())
+    assert any(record["phase"] == "tombstone" for record in records_of(tmp_path / "audit0"))
+
+
 def check(folder: Path, secret: Path, acknowledged: Iterable[str]) -> None:
     """Hold a folder to having both records of every call that was answered, and to being as it was written."""
-    if not folder.exists():  # all were killed before they had made it
+    if not streams_of(folder):  # all were killed before they had begun one
         assert not acknowledged
         return
     report = verify(folder, secret)

@@ -12,10 +12,10 @@ import pytest
 from storescope import AuditError, wrap
 from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._record import own_record
-from storescope.middleware._audit._stream import Stream
-from storescope.middleware._audit._sync import Syncer
 from storescope.middleware._audit._verify import Verdict, verify
-from storescope.middleware._audit._waiters import Waiter
+from storescope.middleware._audit._writing._stream import Stream
+from storescope.middleware._audit._writing._sync import Syncer
+from storescope.middleware._audit._writing._waiters import Waiter
 from tests.audit.logs import records_of, until, wrapped
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import resource
 import subprocess
@@ -16,13 +18,14 @@ from storescope.middleware import AuditLog, audit
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._audit._writing._reserve import Reserve
 from tests.audit.logs import records_of, until, wrapped, write_some
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
 
-OS = "storescope.middleware._audit._stream.os."
+OS = "storescope.middleware._audit._writing._stream.os."
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]  # to mount a small disk, as to install the servers
 
 
@@ -91,7 +94,8 @@ async def test_a_full_disk(on_failure: str, small_disk: Path, tmp_path: Path) ->
     public, secret = generate(tmp_path / "auditor")
     with AuditLog.open(small_disk / "audit", auditor=public, reserve_bytes=0) as log:
         filler = small_disk / "filler"
-        filler.write_bytes(b"x" * int(log.disk_free_bytes()))
+        free = os.statvfs(small_disk)
+        filler.write_bytes(b"x" * free.f_bavail * free.f_frsize)
         with pytest.raises(AuditError):
             await write_some(log, 10_000)  # what is left of the last page
         await assert_answered(log, on_failure)
@@ -260,10 +264,31 @@ async def test_an_unknown_on_failure_is_refused(tmp_path: Path) -> None:
 
 
 def test_free_space_that_cannot_be_told_is_not_a_number(tmp_path: Path) -> None:
-    with AuditLog.open(tmp_path / "audit") as log:
-        assert log.disk_free_bytes() > 0
-        log.folder = tmp_path / "nowhere"
-        assert log.disk_free_bytes() != log.disk_free_bytes()  # NaN is not itself
+    reserve = Reserve(tmp_path, 1)
+    reserve.measure()
+    assert reserve.free_bytes > 0
+    nowhere = Reserve(tmp_path / "nowhere", 1)
+    with pytest.raises(FileNotFoundError):
+        nowhere.measure()
+    assert math.isnan(nowhere.free_bytes)
+    nowhere.check()  # it is for the write to tell
+
+
+async def test_the_reserve_is_kept_for_what_must_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with AuditLog.open(tmp_path / "audit") as log:
+        await write_some(log, 1)
+        monkeypatch.setattr(log._journal.reserve, "_reserve", 2**60)
+        before = dict(log.stats.records)
+        reads = (wrapped(log)["session.get"](id="s1") for _ in range(20))  # several with one write
+        await asyncio.gather(*reads)
+        assert log.stats.records["outcome"] == before["outcome"]
+        with pytest.raises(AuditError, match="reserve of 1152921504606846976 bytes"):
+            await wrapped(log)["session.set"](id="s1", value={})
+        await until(lambda: log.stats.failures["reserve"] == 22)  # its intent and its outcome too
+        await until(lambda: log.stats.records["gap"] == 1)
+        monkeypatch.undo()
+        await write_some(log, 1)
+    assert verify(log.folder, tmp_path / "audit.key").verdict is Verdict.INTACT
 
 
 async def test_a_log_that_was_never_opened_opens_nothing_once_it_is_closed(tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storescope.middleware import AuditLog
-from storescope.middleware._audit._stats import AuditStats
-from storescope.middleware._audit._tails import heads_of
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._audit._writing._stats import AuditStats
+from storescope.middleware._audit._writing._tails import heads_of
 from tests.audit.logs import make_folder, records_of, write_some
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._head import Head
 
 
 async def test_heads_leave_through_the_log_and_the_callback(

@@ -16,8 +16,8 @@ from ocsf_json_schema import (  # pyright: ignore[reportMissingTypeStubs] (it ha
 )
 
 from storescope.contract import OPERATIONS
-from storescope.middleware._audit._cursor import Entry
-from storescope.middleware._audit._ocsf import OCSF_VERSION, to_ocsf
+from storescope.middleware._audit._reading._cursor import Entry
+from storescope.middleware._audit._reading._ocsf import OCSF_VERSION, to_ocsf
 from storescope.middleware._audit._record import FIELDS
 from tests.apps.command import storescope
 from tests.audit.lines import MAC, record, ts

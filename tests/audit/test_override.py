@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from storescope import AuditError
 from storescope.apps._cli import cli
 from storescope.middleware import AuditLog
-from storescope.middleware._audit import _override
-from storescope.middleware._audit._override import Override, who
-from storescope.middleware._audit._stream import Stream
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._audit._writing import _override
+from storescope.middleware._audit._writing._override import Override, who
+from storescope.middleware._audit._writing._stream import Stream
 from tests.audit.logs import records_of, until, wrapped
 
 if TYPE_CHECKING:

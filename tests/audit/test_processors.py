@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from storescope import AuditError
 from storescope.middleware._audit._json import to_json
-from storescope.middleware._audit._processors import KEPT, Processors
 from storescope.middleware._audit._record import CALL_FIELDS
+from storescope.middleware._audit._sinks._processors import KEPT, Processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storescope.errors import AuditError
-from storescope.middleware._audit import _read
-from storescope.middleware._audit._cursor import Problem
 from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
-from storescope.middleware._audit._read import LogReader
+from storescope.middleware._audit._reading import _read
+from storescope.middleware._audit._reading._cursor import Problem
+from storescope.middleware._audit._reading._read import LogReader
 from tests.audit.lines import MAC, line, pack, ts, write
 from tests.audit.logs import make_folder
 
 if TYPE_CHECKING:
-    from storescope.middleware._audit._cursor import Entry
+    from storescope.middleware._audit._reading._cursor import Entry
 
 
 def read_all(folder: Path, since: str | None = None) -> tuple[list[Entry], list[Problem]]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storescope.middleware import AuditLog
-from storescope.middleware._audit import _retention, _writer
 from storescope.middleware._audit._files import streams_of
-from storescope.middleware._audit._retention import DAY_SECONDS, alone, closing_seal
 from storescope.middleware._audit._verify import Verdict, verify
+from storescope.middleware._audit._writing import _retention, _writer
+from storescope.middleware._audit._writing._retention import DAY_SECONDS, alone, closing_seal
 from tests.audit.logs import only_stream, records_of, until, write_some
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KEEP = SECONDS / DAY_SECONDS
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_writer, "TEND_SECONDS", 0.02)
-    monkeypatch.setattr("storescope.middleware._audit._upkeep.UPKEEP_SECONDS", 0.05)
+    monkeypatch.setattr("storescope.middleware._audit._writing._upkeep.UPKEEP_SECONDS", 0.05)
     monkeypatch.setattr(_retention, "PACK_BYTES", 1)
 
 
@@ -99,7 +99,7 @@ async def test_nothing_goes_before_its_tombstone_is_on_the_disk(
 
     async with AuditLog.open(folder, durability="none", retain_days=KEEP):
         with monkeypatch.context() as patch:
-            patch.setattr("storescope.middleware._audit._journal.Journal.sync", fail)
+            patch.setattr("storescope.middleware._audit._writing._journal.Journal.sync", fail)
             await until(lambda: len(tried) > 2)
             assert first in streams_of(folder)
         await until(lambda: first not in streams_of(folder))

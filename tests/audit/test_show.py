@@ -19,10 +19,10 @@ from storescope import CallContext, Store
 from storescope.apps._audit_show_text import TextLines, shown
 from storescope.errors import AuditError
 from storescope.middleware import AuditLog
-from storescope.middleware._audit._cursor import Entry
-from storescope.middleware._audit._filter import Filter, Ids, time_of
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._line import is_ts
+from storescope.middleware._audit._reading._cursor import Entry
+from storescope.middleware._audit._reading._filter import Filter, Ids, time_of
 from tests.apps.command import PROGRAM, assert_one_line, storescope
 from tests.audit.lines import line, record, ts, write
 from tests.audit.logs import make_folder, wrapped, write_some

@@ -155,7 +155,7 @@ async def test_a_sink_that_never_answers_costs_its_own_bound(key: Path) -> None:
 
 
 async def test_a_sink_without_a_bound_has_one_all_the_same(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storescope.middleware._audit._together.WAIT_SECONDS", 0.02)
+    monkeypatch.setattr("storescope.middleware._audit._sinks._together.WAIT_SECONDS", 0.02)
 
     class Plain:
         region = None
@@ -176,7 +176,7 @@ async def test_all_failures_are_in_the_error(key: Path) -> None:
 async def test_a_failure_that_refuses_nothing_is_logged(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        "storescope.middleware._audit._together.telemetry_failed",
+        "storescope.middleware._audit._sinks._together.telemetry_failed",
         lambda layer, error: told.append((layer, type(error).__name__)),
     )
     sinks = Failing(KeyError("x")), Silent(), Taking()

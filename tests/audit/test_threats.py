@@ -20,14 +20,14 @@ from storescope.middleware import AuditLog
 from storescope.middleware._audit._files import Segment, streams_of
 from storescope.middleware._audit._keys import StreamKeys, generate, load_public
 from storescope.middleware._audit._record import own_record
-from storescope.middleware._audit._tails import last_record
 from storescope.middleware._audit._verify import verify
+from storescope.middleware._audit._writing._tails import last_record
 from tests.audit.logs import records_in, until, write_some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._head import Head
 
 PAGE = Path(__file__).parents[2] / "docs" / "audit-threats.md"
 ROWS = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \| (\d) \| (\d) \|$", PAGE.read_text(), re.MULTILINE)

@@ -83,6 +83,10 @@ class FaultyDisk:
         """Let it answer nothing at all, until it is told something else."""
         self._tell("hung")
 
+    def hung_syncs(self) -> None:
+        """Let it take writes, and answer no sync until it is told something else."""
+        self._tell("hung syncs")
+
     def full(self, room: int = 0) -> None:
         """Let it take `room` bytes more, the first part of a write if need be, and then refuse (ENOSPC)."""
         self._tell("full", room=room)
@@ -115,7 +119,7 @@ class FaultyDisk:
             self._process.wait()
             subprocess.run(["fusermount3", "-u", "-z", self.path], check=True)
         self._process.stdout.close()
-        self.path.rmdir()  # fails if it is still mounted
+        assert not self.path.is_mount()
 
     def _tell(self, fault: str, **how: float) -> None:
         assert self._process.stdin is not None

@@ -23,7 +23,7 @@ from mfusepy import FUSE  # pyright: ignore[reportMissingTypeStubs] (it is annot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_SECONDS = 20.0
+MOST_SECONDS = 10.0
 """What hangs goes on by itself after this: a test of code that waits for it fails, and does not hang itself."""
 
 _REFUSALS = {"failing": errno.EIO, "unsyncable": errno.EIO, "full": errno.ENOSPC, "read-only": errno.EROFS}
@@ -47,7 +47,7 @@ class Faults:
         """Change it; what hung goes on.
 
         Args:
-            fault: `none`, `slow`, `hung`, or one of those that refuse.
+            fault: `none`, `slow`, `hung`, `hung syncs`, or one of those that refuse.
             seconds: How long a slow disk takes for each change.
             room: How many bytes a full disk still takes.
         """
@@ -57,8 +57,7 @@ class Faults:
 
     def answer(self) -> None:
         """Wait while the disk hangs: then it answers nothing at all."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.fault != "hung", MOST_SECONDS)
+        self._wait_out("hung")
 
     def change(self, operation: str, size: int = 0) -> int:
         """Wait as long as the disk takes for a change, and return how many of its `size` bytes it takes.
@@ -67,6 +66,8 @@ class Faults:
             OSError: If it refuses.
         """
         self.answer()
+        if operation in _SYNCS:
+            self._wait_out("hung syncs")
         if self.fault == "slow":
             time.sleep(self._seconds)
         with self._changed:
@@ -75,6 +76,10 @@ class Faults:
         if self.fault in _REFUSED and _REFUSED[self.fault](operation) and not taken:
             raise OSError(_REFUSALS[self.fault], os.strerror(_REFUSALS[self.fault]))
         return taken if self.fault == "full" else size
+
+    def _wait_out(self, fault: str) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.fault != fault, MOST_SECONDS)
 
 
 class Disk:

@@ -94,6 +94,17 @@ def test_it_hangs_until_it_is_well(disk: FaultyDisk, file: int) -> None:
     assert (disk.real / "file").read_bytes() == b"before\nafter\n"
 
 
+def test_its_syncs_hang_until_it_is_well(disk: FaultyDisk, file: int) -> None:
+    disk.hung_syncs()
+    assert os.write(file, b"after\n") == 6
+    thread = in_thread(lambda: os.fdatasync(file))
+    time.sleep(0.2)
+    assert thread.is_alive()
+    disk.well()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
 def test_it_is_full(disk: FaultyDisk, file: int) -> None:
     disk.full(room=3)
     assert os.write(file, b"after\n") == 3

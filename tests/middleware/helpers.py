@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from storescope import Handlers, Middleware
     from storescope.middleware import AuditSink
-    from storescope.middleware._audit._options import Durability
+    from storescope.middleware._audit._writing._options import Durability
 
 BACKEND = BackendInfo(system="memory", name="own", region=REGION)
 

@@ -21,14 +21,14 @@ from storescope import (
     wrap,
 )
 from storescope.middleware import timeout
-from storescope.middleware._audit._stream import Stream
+from storescope.middleware._audit._writing._stream import Stream
 from tests.middleware.helpers import Seen, memory_map, stack
 from tests.policies import FORBIDDEN, REGION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storescope.middleware._audit._options import Durability
+    from storescope.middleware._audit._writing._options import Durability
 
 
 def raising(error: BaseException) -> Any:
@@ -173,4 +173,5 @@ async def test_a_coroutine_that_is_closed(durability: Durability, tmp_path: Path
         call = seen.handlers["session.get"](id="s1")
         call.send(None)
         call.close()
+        seen.log.close()  # else its thread may not have written it yet
         assert_one_outcome(seen, "session.get", "cancelled", "GeneratorExit")

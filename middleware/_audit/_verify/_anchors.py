@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._files import MOST_LINE_BYTES
-from storescope.middleware._audit._verify._parse import Head, is_number
+from storescope.middleware._audit._head import Head
+from storescope.middleware._audit._verify._parse import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -111,7 +111,7 @@ class Chain:
             seq += 1
             previous = mac
             if seq == wanted:
-                self._notes.found[self.stream].add((seq, mac.hex()))
+                self._notes.find(self.stream, seq, mac.hex())
                 wanted = self._next_wanted(seq)
             if not call and self.closes:
                 break
@@ -204,7 +204,7 @@ class Chain:
         if self.begins is None:
             self.begins = Beginning(self._number, self.seq, header["prev"], self._epoch)
         if self.seq in self._notes.wanted.get(self.stream, ()):
-            self._notes.found[self.stream].add((self.seq, mac.hex()))
+            self._notes.find(self.stream, self.seq, mac.hex())
 
     def _check_join(self, header: dict[str, Any], prev: bytes, key: bytes) -> None:
         """Check that a segment begins where the one before it ended, or where a stream begins."""

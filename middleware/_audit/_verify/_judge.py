@@ -41,7 +41,7 @@ def _gone(stream: str, notes: Notes) -> Iterator[Finding]:
     if last and any(removal.closes != "stream" for removal in notes.removed[stream][last]):
         what = "a tombstone says that more of it followed than was removed, and it is not here"
         yield Finding(Verdict.MISSING, stream, 0, what, last + 1)
-    if not all(notes.covers(stream, 0, seq, mac) for seq, mac in notes.said.get(stream, ())):
+    if not all(notes.covers(stream, 0, seq, mac) for seq, mac in notes.missed(stream)):
         what = "another stream or the anchor has a head of it, and it is not here"
         yield Finding(Verdict.MISSING, stream, 0, what)
 
@@ -83,9 +83,10 @@ def _altered_by_tombstone(check: StreamCheck, notes: Notes) -> Finding | None:
 
 def _heads(check: StreamCheck, notes: Notes) -> Iterator[Finding]:
     begins = check.chain.begins
-    missed = notes.said.get(check.stream, set()) - notes.found.get(check.stream, set())
+    missed = notes.missed(check.stream)
+    any_before = begins is None or begins.segment != check.first or (bool(missed) and check.cleared)
     for seq, mac in missed:
-        before = begins is None or begins.segment != check.first or seq < begins.seq or check.cleared
+        before = any_before or (begins is not None and seq < begins.seq)
         if not before or not notes.covers(check.stream, check.first - 1, seq, mac):
             what = "it is shorter or other than a head of it says, which another stream or the anchor has"
             yield Finding(Verdict.TRUNCATED, check.stream, 0, what)

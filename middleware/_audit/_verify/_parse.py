@@ -5,11 +5,12 @@ The quick way is a regular expression that takes only lines which the strict way
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from storescope.contract import OPERATIONS
+from storescope.middleware._audit._head import Head
+from storescope.middleware._audit._line import parse_record
 from storescope.middleware._audit._record import CALL_FIELDS, FIELDS, MAC_TAIL_BYTES
 
 INTENT, WRITE_OUTCOME = 1, 2
@@ -41,14 +42,6 @@ usual = re.compile(_CALL + _MAC_LABEL).fullmatch
 _usual_with_more = re.compile(_CALL + rb"((?:" + _ADDED + rb")*)" + _MAC_LABEL).fullmatch
 
 
-class Head(NamedTuple):
-    """How far a stream had come, as a header or an anchor says."""
-
-    stream: str
-    seq: int
-    mac: str
-
-
 class Removal(NamedTuple):
     """A segment that retention took away, as a tombstone says."""
 
@@ -78,16 +71,9 @@ def kind_with_more(line: bytes, begin: int) -> int | None:
 def strict(line: bytes) -> dict[str, Any] | None:
     """Return a line's record; None if it is none of the format."""
     try:
-        record = json.loads(line.decode("ascii"), object_pairs_hook=_distinct, parse_constant=_refuse)
-        fits = (
-            tuple(record)[: len(FIELDS)] == FIELDS
-            and next(reversed(record)) == "mac"
-            and line[-MAC_TAIL_BYTES:] == b'%b%b"}' % (_MAC_LABEL, record["mac"].encode("ascii"))
-            and type(record["seq"]) is int
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        return parse_record(line)
+    except ValueError:
         return None
-    return record if fits else None
 
 
 def kind_of(record: dict[str, Any]) -> int:
@@ -132,16 +118,3 @@ def _items(given: object, names: tuple[str, ...], *, numbers: tuple[str, ...]) -
                 return None
         items.append(tuple(item[name] for name in names))
     return items
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that is given twice: another reader might take the other value."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError
-    return made
-
-
-def _refuse(constant: str) -> NoReturn:
-    """Refuse `NaN` and infinities, which are no JSON."""
-    raise ValueError(constant)

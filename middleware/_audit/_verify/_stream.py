@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Gap(NamedTuple):
-    """Segments that are not there: the first and the last of them, and whether any before them still is."""
+    """Segments that are not there: the first and the last of them, and whether the one before still is."""
 
     first: int
     last: int
@@ -92,9 +92,8 @@ class StreamCheck:
             yield self._gap(expected, last)
 
     def _gap(self, first: int, last: int) -> Gap:
-        return Gap(
-            first, last, any(is_there(self._folder, self.stream, one) for one in self._numbers if one < first)
-        )
+        # The oldest goes first: where the one before is still there, no retention took what follows.
+        return Gap(first, last, inside=first > 1 and is_there(self._folder, self.stream, first - 1))
 
     def end(self) -> Finding | None:
         """Return what is wrong with how the stream ends; None if it is closed, altered or removed there."""

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now, streams_of
+from storescope.middleware._audit._head import Head
 from storescope.middleware._audit._json import to_json
 from storescope.middleware._audit._record import CALL_FIELDS, own_record
-from storescope.middleware._audit._stream import Head
-from storescope.middleware._audit._tails import last_record
+from storescope.middleware._audit._writing._tails import last_record
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from storescope.middleware._audit._cursor import Entry
+    from storescope.middleware._audit._reading._cursor import Entry
 
 OCSF_VERSION = "1.8.0"
 _CLASS_UID = 6005

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from storescope.middleware._audit._waiters import Waiter, settle
+from storescope.middleware._audit._writing._waiters import Waiter, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

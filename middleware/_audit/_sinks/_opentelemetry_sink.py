@@ -10,7 +10,7 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._fields import fields_of
+from storescope.middleware._audit._sinks._fields import fields_of
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider

@@ -13,7 +13,7 @@ from storescope.middleware._log import telemetry_failed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from storescope.middleware._audit._waiters import Waiter
+    from storescope.middleware._audit._writing._waiters import Waiter
 
 TEND_SECONDS = 0.5
 """How often the log is tended: somebody who deletes its file is noticed within a second."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._cursor import Cursor, Entry, Key, Problem
 from storescope.middleware._audit._files import Segment, log_files, streams_of
-from storescope.middleware._audit._since import from_then
+from storescope.middleware._audit._reading._cursor import Cursor, Entry, Key, Problem
+from storescope.middleware._audit._reading._since import from_then
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from storescope.middleware._audit._cursor import UNREADABLE
 from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now
-from storescope.middleware._audit._heads import last_record
 from storescope.middleware._audit._line import is_ts, parse_record
+from storescope.middleware._audit._reading._cursor import UNREADABLE
+from storescope.middleware._audit._reading._heads import last_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,19 +13,19 @@ from storescope.middleware._audit._files import LAST_SEGMENT
 from storescope.middleware._audit._ids import ClearIds, IdHasher
 from storescope.middleware._audit._keys import load_or_make_id_key
 from storescope.middleware._audit._record import own_record
-from storescope.middleware._audit._reserve import Reserve, ReserveError
-from storescope.middleware._audit._stream import Stream
-from storescope.middleware._audit._tails import heads_of
-from storescope.middleware._log import tell
+from storescope.middleware._audit._writing._reserve import Reserve, ReserveError
+from storescope.middleware._audit._writing._stream import Stream
+from storescope.middleware._audit._writing._tails import heads_of
+from storescope.middleware._log import tell, tell_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nacl.public import PublicKey
 
-    from storescope.middleware._audit._options import Options
-    from storescope.middleware._audit._stats import AuditStats
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._head import Head
+    from storescope.middleware._audit._writing._options import Options
+    from storescope.middleware._audit._writing._stats import AuditStats
 
 REOPEN_SECONDS = 1.0
 """How long after a stream could not be opened it is tried again."""
@@ -39,6 +39,7 @@ class Journal:
         stream: What is written to; None where none could be opened.
         hasher: What ids are written with; None until the folder could be used once.
         sealed_at: When the last seal was written, on the monotonic clock, in seconds.
+        reserve: How much is free, and whether that is enough.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Journal:
         self._stats = stats
         self._on_head = on_head
         self._on_left = on_left
-        self._reserve = Reserve(options.folder, options.reserve_bytes)
+        self.reserve = Reserve(options.folder, options.reserve_bytes)
         self._unlogged = 0
         self._counting = threading.Lock()
         self._own: list[tuple[str, str]] = []  # what must be said of the log itself, as soon as it can be
@@ -86,7 +87,8 @@ class Journal:
         self._reopen_at = time.monotonic() + REOPEN_SECONDS
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._reserve.check()
+            self.reserve.measure()
+            self.reserve.check()
             id_key = load_or_make_id_key(folder)
             self.hasher = ClearIds(id_key) if self._options.clear_ids else IdHasher(id_key)
             self.stream = Stream(folder, self._auditor, id_key, [*heads_of(folder), *self._known])
@@ -94,6 +96,8 @@ class Journal:
             self._open_failed(error.strerror)
             return
         self._known.clear()
+        with suppress(OSError):
+            self.reserve.measure()
         self._stats.records["header"] += 1
         self.sealed_at = time.monotonic()
         self._on_head(self.stream.head)
@@ -117,20 +121,21 @@ class Journal:
         stream = self.stream
         if stream is None:
             return 0, self.failed("open", "its folder cannot be used", len(texts))
-        fault: AuditError | None = None
-        written = len(texts)
+        written, fault = 0, None
         try:
-            self._reserve.check_after(stream.size)
+            self.reserve.check_after(stream.size)
             self._say_own(stream)
-            stream.write(texts)
         except OSError as error:
-            written = 0 if stream.ended or len(texts) == 1 else _write_singly(stream, texts)
-            reason = "reserve" if isinstance(error, ReserveError) else "write"
-            fault = self.failed(reason, error.strerror, len(texts) - written)
-            self._leave_if_ended()
+            fault = error
+        else:
+            written, fault = _write_most(stream, texts)
         for phase in phases[:written]:
             self._stats.records[phase] += 1
-        return written, fault
+        if fault is None:
+            return written, None
+        self._leave_if_ended()
+        reason = "reserve" if isinstance(fault, ReserveError) else "write"
+        return written, self.failed(reason, fault.strerror, len(texts) - written)
 
     def say(self, phase: str, text: str) -> None:
         """Have a record of the log itself written before the next one of a call, or by `tend`; needs no lock."""
@@ -157,12 +162,13 @@ class Journal:
         if self.stream is None:
             return []
         try:
+            self.reserve.measure()
             self._look_after(self.stream)
             return [] if self.stream is None else self._seal_if_due(self.stream)
         except OSError as error:
             self._leave_if_ended()
             self._stats.failures["write"] += 1
-            tell("error", "storescope.audit.write_failed", reason=error.strerror)
+            tell_seldom("error", "storescope.audit.write_failed", reason=error.strerror)
             return []
 
     def sync(self) -> None:
@@ -280,17 +286,24 @@ class Journal:
 
     def _open_failed(self, reason: str | None) -> None:
         self._stats.failures["open"] += 1
-        tell("error", "storescope.audit.open_failed", folder=str(self._options.folder), reason=reason)
+        tell_seldom("error", "storescope.audit.open_failed", folder=str(self._options.folder), reason=reason)
 
 
-def _write_singly(stream: Stream, texts: Sequence[str]) -> int:
-    """Append what still fits of what could not be written at once; return how many."""
+def _write_most(stream: Stream, texts: Sequence[str]) -> tuple[int, OSError | None]:
+    """Append all at once, else what still fits; return how many, and why not all."""
+    try:
+        stream.write(texts)
+    except OSError as error:
+        if len(texts) == 1 or stream.ended:
+            return 0, error
+    else:
+        return len(texts), None
     for written, text in enumerate(texts):
         try:
             stream.write([text])
-        except OSError:
-            return written
-    return len(texts)
+        except OSError as error:
+            return written, error
+    return len(texts), None
 
 
 def refused(why: str | None) -> AuditError:

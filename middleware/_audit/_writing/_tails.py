@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from storescope.middleware._audit._files import MOST_LINE_BYTES, Segment, streams_of
-from storescope.middleware._audit._stream import Head
+from storescope.middleware._audit._head import Head
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -85,7 +85,9 @@ class Override:
             made = cls(found["on_failure"], float(found["until"]), str(found["reason"]), str(found["by"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except OSError as error:
+            raise AuditError(f"{file}: cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise AuditError(f"{file}: is no override that storescope audit override writes") from None
         left = made.until - time.time()
         if made.on_failure not in ON_FAILURE or left > LONGEST_SECONDS or not made.reason.strip():
@@ -115,6 +117,7 @@ class Overrides:
         self._file = file
         self._say = say
         self._told: Override | None = None
+        self._found: Override | None = None  # in the file, which may lie on a disk that hangs
         self._holds: Override | None = None
         self._warned = False
         self._changing = threading.Lock()
@@ -130,7 +133,7 @@ class Overrides:
     def tell(self, override: Override | None) -> None:
         """Let this hold in this process from now on; None ends it."""
         self._told = override
-        self._settle(override or self._in_file())
+        self._settle(override or self._found)
 
     def stop(self) -> None:
         """End the thread."""
@@ -138,8 +141,9 @@ class Overrides:
 
     def _run(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
+            self._found = self._in_file()
             told = self._told
-            self._settle(told if told is not None and time.time() < told.until else self._in_file())
+            self._settle(told if told is not None and time.time() < told.until else self._found)
 
     def _in_file(self) -> Override | None:
         try:

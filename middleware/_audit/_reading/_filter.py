@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from storescope.errors import AuditError
 from storescope.middleware._audit._ids import HASH_CHARS, IdHasher
 from storescope.middleware._audit._keys import StreamKeys, fingerprint, load_secret
-from storescope.middleware._audit._since import ts_of
+from storescope.middleware._audit._reading._since import ts_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nacl.public import PrivateKey
 
-    from storescope.middleware._audit._cursor import Entry
+    from storescope.middleware._audit._reading._cursor import Entry
 
 _AGO = re.compile(r"(\d{1,9})\s*([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

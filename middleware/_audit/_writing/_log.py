@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._auditor import auditor_of
-from storescope.middleware._audit._chores import Chores
 from storescope.middleware._audit._ids import NO_IDS, IdHasher
-from storescope.middleware._audit._journal import Journal, refused
-from storescope.middleware._audit._options import Options
-from storescope.middleware._audit._override import Override, Overrides, who
-from storescope.middleware._audit._processors import Processors
 from storescope.middleware._audit._record import Circumstances
-from storescope.middleware._audit._stats import AuditStats
-from storescope.middleware._audit._sync import Syncer
-from storescope.middleware._audit._upkeep import Upkeep
-from storescope.middleware._audit._waiters import Wait, Waiter, settle
-from storescope.middleware._audit._writer import Handed, Writer
+from storescope.middleware._audit._sinks._processors import Processors
+from storescope.middleware._audit._writing._auditor import auditor_of
+from storescope.middleware._audit._writing._chores import Chores
+from storescope.middleware._audit._writing._journal import Journal, refused
+from storescope.middleware._audit._writing._options import Options
+from storescope.middleware._audit._writing._override import Override, Overrides, who
+from storescope.middleware._audit._writing._stats import AuditStats
+from storescope.middleware._audit._writing._sync import Syncer
+from storescope.middleware._audit._writing._upkeep import Upkeep
+from storescope.middleware._audit._writing._waiters import Wait, Waiter, settle
+from storescope.middleware._audit._writing._writer import Handed, Writer
 from storescope.middleware._log import tell
 
 if TYPE_CHECKING:
@@ -33,14 +33,17 @@ if TYPE_CHECKING:
 
     from nacl.public import PublicKey
 
-    from storescope.middleware._audit._options import Durability
-    from storescope.middleware._audit._override import OnFailure
-    from storescope.middleware._audit._processors import Processor
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._head import Head
+    from storescope.middleware._audit._sinks._processors import Processor
+    from storescope.middleware._audit._writing._options import Durability
+    from storescope.middleware._audit._writing._override import OnFailure
 
 MEBIBYTE = 1024 * 1024
 MOST_CHARS = 15 * MEBIBYTE
 """Of a record, all ASCII: a verifier takes lines of up to 16 MiB."""
+
+HANGS_AFTER = 0.9
+"""The part of the time-out after which a disk counts as hung: who has waited in vain must not wait once more."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits at least for a slow disk."""
@@ -221,12 +224,8 @@ class AuditLog:
         return self._overrides.answer(on_failure)
 
     def disk_free_bytes(self) -> float:
-        """Return the free space where the log lies, in bytes; NaN if it cannot be told."""
-        try:
-            found = os.statvfs(self.folder)
-        except OSError:
-            return float("nan")
-        return float(found.f_bavail * found.f_frsize)
+        """Return what was free where the log lies half a second ago, in bytes; NaN if it cannot be told."""
+        return self._journal.reserve.free_bytes
 
     def close(self) -> None:
         """Write what waits and the closing seal. A record after this is refused.
@@ -266,10 +265,11 @@ class AuditLog:
     def _hand(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
         """Leave a record to the thread that writes."""
         timeout = self._options.timeout
-        if self._writer.hangs(timeout):
+        long = timeout * HANGS_AFTER
+        if self._writer.hangs(long):
             raise self._journal.failed("timeout", f"its disk has not answered for {timeout:g} s")
         syncer = self._syncer if durable else None
-        hung = syncer is not None and syncer.hangs(timeout)
+        hung = syncer is not None and syncer.hangs(long)
         waiter = Waiter.here()
         if not self._writer.hand(Handed(phase, text, waiter, durable=syncer is not None and not hung)):
             raise self._journal.failed("queue", "too many records wait for its disk")
@@ -305,8 +305,7 @@ class AuditLog:
             self._fault = error
         finally:
             self._opened.set()
-        self._chores.do(self._upkeep.recover)
-        self._chores.do(self._upkeep.run)
+        self._keep_up()
 
     def _write(self, records: Sequence[Handed]) -> None:
         journal = self._journal
@@ -330,6 +329,9 @@ class AuditLog:
                 return
         for head in heads:
             self._announce_later(head)
+        self._keep_up()
+
+    def _keep_up(self) -> None:
         if self._upkeep.due():
             self._chores.do(self._upkeep.run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from storescope.errors import AuditError, WrapError
-from storescope.middleware._audit._fields import fields_of
+from storescope.middleware._audit._sinks._fields import fields_of
 from storescope.middleware._log import logger as own_logger
 
 EVENT = "storescope.audit"

@@ -11,10 +11,11 @@ import time
 from binascii import hexlify
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC, next_key
 from storescope.middleware._audit._files import segment_name
+from storescope.middleware._audit._head import Head
 from storescope.middleware._audit._keys import StreamKeys, fingerprint, sync_folder
 from storescope.middleware._audit._record import FORMAT, Clock, own_record
 from storescope.middleware._hmac import Hmac
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
     from nacl.public import PublicKey
 
 Closes = Literal["epoch", "segment", "stream"]
-
-
-class Head(NamedTuple):
-    """How far a stream had come: kept elsewhere, it is proof that nothing before it was cut off or replaced.
-
-    Attributes:
-        stream: The stream's id.
-        seq: The record's number.
-        mac: The record's MAC, hex.
-    """
-
-    stream: str
-    seq: int
-    mac: str
-
-    def to_dict(self) -> dict[str, str | int]:
-        """Return it as it stands in records."""
-        return {"stream": self.stream, "seq": self.seq, "mac": self.mac}
 
 
 class Stream:

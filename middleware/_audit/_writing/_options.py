@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from storescope.middleware._audit._processors import Processors
-    from storescope.middleware._audit._stream import Head
+    from storescope.middleware._audit._head import Head
+    from storescope.middleware._audit._sinks._processors import Processors
 
 Durability = Literal["group", "each", "none"]
 

@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._waiters import Wait
+from storescope.middleware._audit._writing._waiters import Wait
 from storescope.middleware._log import telemetry_failed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Sequence
 
-    from storescope.middleware._audit._sink import AuditSink
+    from storescope.middleware._audit._sinks._sink import AuditSink
 
 WAIT_SECONDS = 1.0
 """How long a call waits for a sink that has no `timeout` of its own; as long as for the file log."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._cursor import UNREADABLE, Problem
 from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now, streams_of
 from storescope.middleware._audit._json import to_json
 from storescope.middleware._audit._keys import sync_folder
 from storescope.middleware._audit._line import parse_record
+from storescope.middleware._audit._reading._cursor import UNREADABLE, Problem
 from storescope.middleware._audit._record import Clock
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What takes records: the interface, several at once, and those beside the file log."""
