@@ -18,14 +18,14 @@ import orjson
 from storescope.apps.view._schema import open_database
 from storescope.errors import AuditError
 from storescope.middleware._audit._keys import load_secret
-from storescope.middleware._audit._read import LogReader
+from storescope.middleware._audit._reading._read import LogReader
 from storescope.middleware._audit._verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from storescope.middleware._audit._cursor import Entry
+    from storescope.middleware._audit._reading._cursor import Entry
 
 _LOOK_SECONDS = 1.0
 _REST = 10  # times as long as a verification took, until the next
