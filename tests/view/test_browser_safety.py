@@ -1,4 +1,4 @@
-"""What hostile text must not do in a real Chromium, and what everybody must be able to do: narrow, dark, unseen."""
+"""What hostile text must not do in a real Chromium, and what everybody must be able to: narrow, dark, unseen."""
 
 from __future__ import annotations
 
