@@ -122,3 +122,25 @@ def _pair(key: str, value: Any) -> dict[str, Any]:
     if isinstance(value, float):
         return {"key": key, "value": {"doubleValue": value}}
     return {"key": key, "value": {"stringValue": value}}
+
+
+def waterfall(url: str) -> None:
+    send(
+        url,
+        span("agent turn", 1, ms=100),
+        span("tool", 2, parent=1, at=10, ms=40, events=(("began", 5),)),
+        operation("part.set", 3, parent=2, at=12, ms=10, agent_storage__attempt=2, gen_ai__conversation__id="s1"),
+        span("EVALSHA", 4, parent=3, at=13, ms=5),
+        operation(
+            "session.get",
+            5,
+            parent=1,
+            at=80,
+            ms=10,
+            outcome="denied",
+            error__type="ResidencyError",
+            agent_storage__residency__decision="deny",
+            agent_storage__residency__code="tenant_unlisted",
+        ),
+        operation("part.get", 6, parent=1, at=92, agent_storage__replayed=True),
+    )
