@@ -4,7 +4,7 @@ Each distribution is given by its median and its 99th percentile, in bytes.
 
 - What people type, and what a model answers: the means, 275 and 885 bytes, are close to those of LMSYS-Chat-1M
   (arXiv 2309.11998, table 1: 69.5 tokens a prompt, 214.5 an answer), at some 4 bytes a token.
-- What tools return is larger: files above all. Of the 3,000 Python files in this project's virtual environment half
+- What tools return is larger: files above all. Of the 3,000 Python files in a virtual environment of ours half
   are over 5 kB and a tenth over 36 kB; listings, and commands that say little, bring the median down. Agents cut
   what is too long, opencode at 50 KiB, and so does this.
 """

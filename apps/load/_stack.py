@@ -62,6 +62,8 @@ async def opened(
     policy = _policy(home, region)
     if provider is not None:
         instrument_drivers(tracer_provider=provider)
+    # Before the backend is opened, which then tells what it counts, the zeros too.
+    observers = (tracing(tracer_provider=provider), metrics(registry=registry))
     async with (
         open_backend(url, region=None if declared else region) as backend,
         FailingLog.open(home.audit, auditor=home.public_key) as log,
@@ -69,8 +71,7 @@ async def opened(
         failing = cast("FailingLog", log)  # `open` makes what it is called on
         handlers = wrap(
             backend,
-            tracing(tracer_provider=provider),
-            metrics(registry=registry),
+            *observers,
             audit(failing),
             region_guard(policy, caller_region=region),
             Faults(),
