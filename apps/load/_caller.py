@@ -10,7 +10,7 @@ from enum import Enum
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from storescope import CallContext, RecordNotFoundError, ResidencyError, StorageError, Store
+from storescope import CallContext, RecordNotFoundError, ResidencyError, Store
 from storescope.apps.load._faults import FAULTS, fault
 from storescope.apps.load._policy import READS, RESIDENT, UNLISTED
 from storescope.errors import BackendError
@@ -122,7 +122,9 @@ class Caller:
                 return await self._once(operation, params, fate, context, error_type)
             except RecordNotFoundError:
                 return None
-            except StorageError:
+            except EndedError:
+                raise
+            except Exception:  # a driver's own too: it is counted, and ends no load
                 # A store that is down must not be hammered; and the loop must get its turn.
                 await asyncio.sleep(_PAUSE_SECONDS if fate is Fate.PLAIN else 0)
         return None
@@ -150,7 +152,7 @@ class Caller:
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
-        except StorageError as error:
+        except Exception as error:
             tally.error_types[_type_of(error)] += 1
             raise
         else:
@@ -160,6 +162,6 @@ class Caller:
             tally.add(operation, outcome, perf_counter() - begun)
 
 
-def _type_of(error: StorageError) -> str:
+def _type_of(error: Exception) -> str:
     """Return the error's type as metrics have it."""
     return (error.driver_error if isinstance(error, BackendError) else None) or type(error).__name__

@@ -74,7 +74,7 @@ class LoadReport:
         injected_errors: How many of those were faults on purpose, below the middlewares.
         other_errors: How many were not, the refusal by the audit log aside.
         raced_updates: How many updates were made while others of the same record were under way.
-        update_conflicts: How many updates the store says were overtaken; none was lost.
+        update_conflicts: How many updates the store says found their record changed meanwhile.
         audit: The audit log.
     """
 

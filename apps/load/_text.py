@@ -58,11 +58,8 @@ def _show_faults(report: LoadReport, console: Console) -> None:
         line(console, types, indent=13)
     decisions = ", ".join(f"{count:,} {name}" for name, count in sorted(report.decisions.items()))
     line(console, f"residency  {decisions or 'nothing was decided'}")
-    line(
-        console,
-        f"updates    {report.raced_updates:,} raced with others, {report.update_conflicts:,} conflicts counted by "
-        "the store; none is lost",
-    )
+    conflicts = f"{report.update_conflicts:,} conflicts counted by the store"
+    line(console, f"updates    {report.raced_updates:,} raced with others, {conflicts}")
 
 
 def _show_audit(audit: AuditReport, console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.trace import NoOpTracer
 
-from storescope import BackendError, RecordNotFoundError, StorageError
+from storescope import BackendError, RecordNotFoundError
 from storescope.apps.load import _caller
 from storescope.apps.load._caller import Caller, EndedError, Setting
 from storescope.apps.load._policy import EXCEPTED, MONITORED, READS, RESIDENT, UNLISTED
@@ -32,7 +32,7 @@ def setting(storage: Storage, running: Callable[[], bool] = lambda: True, share:
 
 
 async def session(
-    name: str, tenant: str = RESIDENT, error: StorageError | None = None, share: float = 0.1
+    name: str, tenant: str = RESIDENT, error: Exception | None = None, share: float = 0.1
 ) -> list[Made]:
     """Run one session, and return the calls that it makes: at a first attempt, or all of them."""
     made: list[Made] = []
@@ -61,9 +61,12 @@ async def test_more_faults_change_no_plan() -> None:
     assert calm == wild
 
 
-async def test_failed_calls_are_made_again_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [BackendError("down", retryable=True), ValueError("a driver's own")])
+async def test_failed_calls_are_made_again_with_their_number(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_caller, "_PAUSE_SECONDS", 0.0)
-    made = await session("load-1-0-0", error=BackendError("down", retryable=True), share=0.0)
+    made = await session("load-1-0-0", error=error, share=0.0)
     attempts = [context.attempt for operation, _, context in made if context and operation == "session.set"]
     assert attempts == [1, 2, 3]
 
