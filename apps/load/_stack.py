@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from storescope.apps.load._home import Home
 
 
+AUDIT_TIMEOUT_SECONDS = 10.0
+"""How long a call waits for the audit log's disk: a busy one is to be seen as durations, and not to end calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """What the sessions call.
@@ -66,7 +70,7 @@ async def opened(
     observers = (tracing(tracer_provider=provider), metrics(registry=registry))
     async with (
         open_backend(url, region=None if declared else region) as backend,
-        FailingLog.open(home.audit, auditor=home.public_key) as log,
+        FailingLog.open(home.audit, auditor=home.public_key, timeout=AUDIT_TIMEOUT_SECONDS) as log,
     ):
         failing = cast("FailingLog", log)  # `open` makes what it is called on
         handlers = wrap(

@@ -1,4 +1,4 @@
-"""Under `storescope load`, a real Prometheus has what dashboards and alerts ask for, of policy and audit log too."""
+"""Under `storescope load`, a real Prometheus has what dashboards and alerts ask for, policy and audit log too."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_shares_hold(errors: float, denials: float) -> None:
     # The call that the audit log refused may have been one of them.
     assert_share(report.injected_errors, report.calls, errors)
     assert_share(report.outcomes["denied"], report.calls, denials)
-    assert report.other_errors == 0
+    assert report.other_errors == 0, report.error_types
     assert report.as_asked
 
 
