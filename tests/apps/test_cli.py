@@ -14,6 +14,7 @@ from tests.apps.command import assert_one_line, storescope
 COMMANDS: tuple[list[str], ...] = (
     [],
     ["demo"],
+    ["load"],
     ["view"],
     ["audit"],
     ["audit", "keygen"],
