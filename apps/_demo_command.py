@@ -26,15 +26,19 @@ def demo(backend: str, folder: Path, *, as_json: bool) -> None:
     command, and all of it is stored through the four middlewares. Keys, policy and audit log are left in
     .storescope/demo for you to look at.
 
+    The traces also go where the OTEL_* variables say: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318.
+
     \b
     Example:
       storescope demo --backend redis://localhost:6379/0
     """
     from rich.console import Console
 
+    from storescope.apps._telemetry import opentelemetry_from_environment
     from storescope.apps.demo import run, show
 
-    report = asyncio.run(run(backend, folder))
+    with opentelemetry_from_environment("storescope-demo") as provider:
+        report = asyncio.run(run(backend, folder, tracer_provider=provider))
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:

@@ -103,7 +103,7 @@ class _Spans:
         self._session_ids = session_ids
         self._name = operation.name
         self._lists = operation.verb == "listBySession"
-        self._static = {
+        self._static: dict[str, str | int] = {
             "db.operation.name": operation.verb,
             "db.collection.name": operation.entity,
             **_backend_attributes(backend),
@@ -159,6 +159,9 @@ class _Spans:
             span.set_attribute("agent_storage.outcome", failure.outcome)
             if failure.outcome != "cancelled":
                 span.set_attribute("error.type", failure.error_type)
+                code = failure.error_type.partition(":")[2]  # a driver's class and its store's code
+                if code:
+                    span.set_attribute("db.response.status_code", code)
             if failure.is_error:
                 span.set_status(StatusCode.ERROR)
         except Exception as error:
@@ -183,11 +186,12 @@ def _end(span: Span) -> None:
         telemetry_failed("tracing", error)
 
 
-def _backend_attributes(backend: BackendInfo) -> Mapping[str, str]:
-    known = {
+def _backend_attributes(backend: BackendInfo) -> Mapping[str, str | int]:
+    known: dict[str, str | int | None] = {
         "db.system.name": backend.system,
         "db.namespace": backend.namespace,
         "server.address": backend.address,
+        "server.port": backend.port,
         "agent_storage.backend.name": "" if backend is UNKNOWN_BACKEND else backend.label,
         "agent_storage.backend.region": backend.region,
     }

@@ -76,13 +76,16 @@ class _Contacts:
         return step
 
 
-async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
+async def run(
+    url: str, folder: Path, *, home: Path = HOME, tracer_provider: TracerProvider | None = None
+) -> Report:
     """Run the demo.
 
     Args:
         url: The backend to store to.
         folder: The folder that the agent looks at.
         home: Where keys, policy and audit log are left.
+        tracer_provider: Where the spans go, beside the report.
 
     Returns:
         What was done and seen.
@@ -93,7 +96,7 @@ async def run(url: str, folder: Path, *, home: Path = HOME) -> Report:
     public, secret = _prepare(home)
     policy = ResidencyPolicy.load(home / "policy.toml")
     spans, registry, contacts = InMemorySpanExporter(), CollectorRegistry(), _Contacts()
-    provider = TracerProvider()
+    provider = tracer_provider or TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     instrument_drivers(tracer_provider=provider)
     async with (

@@ -46,7 +46,7 @@ class Traced:
         return span
 
 
-FULL = BackendInfo("redis", name="own", address="db.internal", namespace="0", region="aws:eu-west-1")
+FULL = BackendInfo("redis", name="own", address="db.internal", port=6380, namespace="0", region="aws:eu-west-1")
 
 
 class Remembers(Sampler):
@@ -87,6 +87,7 @@ async def test_what_samplers_use_is_there_at_start() -> None:
                 "db.collection.name": "message",
                 "db.namespace": "0",
                 "server.address": "db.internal",
+                "server.port": 6380,
                 "gen_ai.conversation.id": "s1",
                 "agent_storage.tenant": "acme",
                 "agent_storage.caller.region": "aws:eu-central-1",
