@@ -117,13 +117,13 @@ class _Spans:
         session_id = call.session_id
         if session_id is not None and self._session_ids != "none":
             attributes["gen_ai.conversation.id"] = (
-                session_id if self._session_ids == "clear" else _hashed(session_id)
+                _encodable(session_id) if self._session_ids == "clear" else _hashed(session_id)
             )
         context = call.context
         if context.tenant is not None:
-            attributes["agent_storage.tenant"] = context.tenant
+            attributes["agent_storage.tenant"] = _encodable(context.tenant)
         if context.region is not None:
-            attributes["agent_storage.caller.region"] = context.region
+            attributes["agent_storage.caller.region"] = _encodable(context.region)
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
         parent = None if context.traceparent is None else _remote_parent(call)
@@ -196,6 +196,11 @@ def _backend_attributes(backend: BackendInfo) -> Mapping[str, str | int]:
         "agent_storage.backend.region": backend.region,
     }
     return {name: value for name, value in known.items() if value}
+
+
+def _encodable(text: str) -> str:
+    """Spell out half a surrogate pair, which a caller may put anywhere: OTLP exporters drop the attribute."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def _hashed(session_id: str) -> str:

@@ -79,6 +79,8 @@ def stable(key: str, value: Any) -> dict[str, AttributeValue]:
         if len(value) != 1:  # a batch over several tables
             return {}
         (value,) = value
+    elif key == "db.operation.batch.size" and value == 1:  # by the conventions that is no batch
+        return {}
     return {key: value}
 
 

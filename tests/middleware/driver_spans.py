@@ -33,11 +33,16 @@ def instrumented(provider: TracerProvider, *names: str) -> Generator[tuple[str, 
     try:
         yield instrument_drivers(*names, tracer_provider=provider)
     finally:
-        for driver in DRIVERS.values():
-            for _, name in driver.instrumentors:
-                each = _instrumentor(driver, name)
-                if each.is_instrumented_by_opentelemetry:
-                    each.uninstrument()
+        uninstrument()
+
+
+def uninstrument() -> None:
+    """Take back what `instrument_drivers` did."""
+    for driver in DRIVERS.values():
+        for _, name in driver.instrumentors:
+            each = _instrumentor(driver, name)
+            if each.is_instrumented_by_opentelemetry:
+                each.uninstrument()
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from aiobotocore.session import get_session
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
 
 
 @contextmanager
@@ -58,3 +60,18 @@ def dynamodb(items: dict[str, Any]) -> Generator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@asynccontextmanager
+async def client(endpoint: str, service: str = "dynamodb") -> AsyncGenerator[Any]:
+    """Open an aiobotocore client of it."""
+    session: Any = get_session()  # its stubs know each service by a literal
+    made = session.create_client(
+        service,
+        region_name="eu-west-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    async with made as opened:
+        yield opened

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ParamValidationError
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -20,10 +18,10 @@ from storescope import BackendInfo, wrap
 from storescope.backends import open_backend
 from storescope.middleware import tracing
 from tests.middleware.driver_spans import STABLE, attributes, instrumented
-from tests.middleware.dynamodb_stub import dynamodb
+from tests.middleware.dynamodb_stub import client, dynamodb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import Generator
 
 DYNAMODB = BackendInfo("aws.dynamodb", name="table", namespace="t1")
 
@@ -103,20 +101,6 @@ async def test_below_an_unsampled_call_postgres_makes_no_span(
         exporter.clear()
         await wrap(backend, tracing(tracer_provider=TracerProvider(sampler=ALWAYS_OFF)))["session.get"](id="s1")
         assert exporter.get_finished_spans() == ()
-
-
-@asynccontextmanager
-async def client(endpoint: str, service: str = "dynamodb") -> AsyncGenerator[Any]:
-    session: Any = get_session()  # its stubs know each service by a literal
-    made = session.create_client(
-        service,
-        region_name="eu-west-1",
-        endpoint_url=endpoint,
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    async with made as opened:
-        yield opened
 
 
 async def test_dynamodb(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
