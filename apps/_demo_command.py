@@ -43,6 +43,8 @@ def demo(  # noqa: PLR0913 (click passes one by keyword for each option)
     command, and all of it is stored through the four middlewares. Keys, policy and audit log are left in
     .storescope/demo for you to look at.
 
+    The traces also go where the OTEL_* variables say: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318.
+
     \b
     Example:
       storescope demo --backend redis://localhost:6379/0
@@ -51,9 +53,12 @@ def demo(  # noqa: PLR0913 (click passes one by keyword for each option)
     if view:
         _run_with_viewer(backend, folder, as_json=as_json, port=port, opens=not no_open)
         return
+    from storescope.apps._telemetry import opentelemetry_from_environment
     from storescope.apps.demo import run
 
-    _show(asyncio.run(run(backend, folder)), as_json=as_json)
+    with opentelemetry_from_environment("storescope-demo") as provider:
+        report = asyncio.run(run(backend, folder, tracer_provider=provider))
+    _show(report, as_json=as_json)
 
 
 def _show(report: Report, *, as_json: bool) -> None:
@@ -72,6 +77,9 @@ def _run_with_viewer(backend: str, folder: Path, *, as_json: bool, port: int, op
     """Run the demo with a viewer beside it, which takes its traces as any program's, over OTLP."""
     require_viewer()
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from prometheus_client import CollectorRegistry, start_http_server
 
     from storescope.apps.demo import HOME, prepare, run
@@ -86,8 +94,10 @@ def _run_with_viewer(backend: str, folder: Path, *, as_json: bool, port: int, op
     )
     try:
         with Viewer(port, options).start() as viewer:
-            exporter = OTLPSpanExporter(f"{viewer.url}/v1/traces")
-            _show(asyncio.run(run(backend, folder, exporter=exporter, registry=registry)), as_json=as_json)
+            provider = TracerProvider(resource=Resource.create({"service.name": "demo-agent"}))
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{viewer.url}/v1/traces")))
+            report = asyncio.run(run(backend, folder, tracer_provider=provider, registry=registry))
+            _show(report, as_json=as_json)
             viewer.wait(lambda: announce(viewer, opens=opens))
     finally:
         server.shutdown()

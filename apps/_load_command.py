@@ -86,7 +86,7 @@ def load(  # noqa: PLR0913 (click gives one for each option)
     only monitors and that one of its exceptions lets through, calls that are cancelled, and, when half of the time
     is over, one record that the audit log cannot write. stderr says where the metrics are.
 
-    Spans go to the tracer provider of the process. What was stored stays in the store. Ctrl-C ends it early.
+    Spans go where the OTEL_* variables say. What was stored stays in the store. Ctrl-C ends it early.
 
     Exit codes: 0 all went as asked, 1 other calls failed too, or the audit log does not verify, 2 usage, 130 after
     Ctrl-C.
@@ -119,12 +119,12 @@ def load(  # noqa: PLR0913 (click gives one for each option)
 
 
 def _run(options: LoadOptions) -> LoadReport:
+    from storescope.apps._telemetry import opentelemetry_from_environment
     from storescope.apps.load import run
     from storescope.apps.load._progress import bar
-    from storescope.apps.load._traces import tracer_provider
 
-    with bar(options.seconds) as watcher:
-        return run(options, watcher, tracer_provider())
+    with opentelemetry_from_environment("storescope-load") as provider, bar(options.seconds) as watcher:
+        return run(options, watcher, provider)
 
 
 def _print(report: LoadReport, *, as_json: bool) -> None:

@@ -103,7 +103,7 @@ class _Spans:
         self._session_ids = session_ids
         self._name = operation.name
         self._lists = operation.verb == "listBySession"
-        self._static = {
+        self._static: dict[str, str | int] = {
             "db.operation.name": operation.verb,
             "db.collection.name": operation.entity,
             **_backend_attributes(backend),
@@ -117,13 +117,13 @@ class _Spans:
         session_id = call.session_id
         if session_id is not None and self._session_ids != "none":
             attributes["gen_ai.conversation.id"] = (
-                session_id if self._session_ids == "clear" else _hashed(session_id)
+                _encodable(session_id) if self._session_ids == "clear" else _hashed(session_id)
             )
         context = call.context
         if context.tenant is not None:
-            attributes["agent_storage.tenant"] = context.tenant
+            attributes["agent_storage.tenant"] = _encodable(context.tenant)
         if context.region is not None:
-            attributes["agent_storage.caller.region"] = context.region
+            attributes["agent_storage.caller.region"] = _encodable(context.region)
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
         parent = None if context.traceparent is None else _remote_parent(call)
@@ -159,6 +159,9 @@ class _Spans:
             span.set_attribute("agent_storage.outcome", failure.outcome)
             if failure.outcome != "cancelled":
                 span.set_attribute("error.type", failure.error_type)
+                code = failure.error_type.partition(":")[2]  # a driver's class and its store's code
+                if code:
+                    span.set_attribute("db.response.status_code", code)
             if failure.is_error:
                 span.set_status(StatusCode.ERROR)
         except Exception as error:
@@ -183,15 +186,21 @@ def _end(span: Span) -> None:
         telemetry_failed("tracing", error)
 
 
-def _backend_attributes(backend: BackendInfo) -> Mapping[str, str]:
-    known = {
+def _backend_attributes(backend: BackendInfo) -> Mapping[str, str | int]:
+    known: dict[str, str | int | None] = {
         "db.system.name": backend.system,
         "db.namespace": backend.namespace,
         "server.address": backend.address,
+        "server.port": backend.port,
         "agent_storage.backend.name": "" if backend is UNKNOWN_BACKEND else backend.label,
         "agent_storage.backend.region": backend.region,
     }
     return {name: value for name, value in known.items() if value}
+
+
+def _encodable(text: str) -> str:
+    """Spell out half a surrogate pair, which a caller may put anywhere: OTLP exporters drop the attribute."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def _hashed(session_id: str) -> str:

@@ -31,6 +31,7 @@ class BackendInfo:
             the sources do not agree, and the guard denies.
         members: The backends behind a router.
         keeps_labels: Whether records come back whole, the reserved fields of the guard included.
+        port: The server's port, if one is known.
     """
 
     system: str
@@ -41,6 +42,7 @@ class BackendInfo:
     region_confidence: str = "declared"
     members: tuple[BackendInfo, ...] = ()
     keeps_labels: bool = False
+    port: int | None = None
 
     @property
     def label(self) -> str:

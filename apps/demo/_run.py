@@ -7,9 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export import SpanExporter
 
     from storescope import BackendInfo, Call, Handlers, Operation, Step
     from storescope.middleware import Decision
@@ -83,7 +81,7 @@ async def run(
     folder: Path,
     *,
     home: Path = HOME,
-    exporter: SpanExporter | None = None,
+    tracer_provider: TracerProvider | None = None,
     registry: CollectorRegistry | None = None,
 ) -> Report:
     """Run the demo.
@@ -92,7 +90,7 @@ async def run(
         url: The backend to store to.
         folder: The folder that the agent looks at.
         home: Where keys, policy and audit log are left.
-        exporter: Where the spans go too.
+        tracer_provider: Where the spans go, beside the report; one of its own if left out.
         registry: Where the metrics are; one of its own if left out.
 
     Returns:
@@ -104,10 +102,8 @@ async def run(
     public, secret = prepare(home)
     policy = ResidencyPolicy.load(home / "policy.toml")
     spans, registry, contacts = InMemorySpanExporter(), registry or CollectorRegistry(), _Contacts()
-    provider = TracerProvider(resource=Resource.create({"service.name": "demo-agent"}))
+    provider = tracer_provider or TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    if exporter is not None:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
     instrument_drivers(tracer_provider=provider)
     async with (
         open_backend(url, region=REGION) as backend,

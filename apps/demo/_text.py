@@ -51,6 +51,8 @@ def _show_turns(console: Console, turns: list[Turn], backend: str) -> None:
 
 def _show_trace(console: Console, roots: list[SpanNode]) -> None:
     _heading(console, "The trace", "one span for each storage operation; the first turn in full")
+    if not roots:
+        _line(console, "no span was made: the OTEL_* variables switch traces off")
     shown = next((root for root in roots if root.name == "agent turn 1"), None)
     for root in roots:
         calls = "1 storage call" if root.storage_calls == 1 else f"{root.storage_calls} storage calls"

@@ -31,6 +31,7 @@ class PostgresEngine:
         self.info = BackendInfo(
             system="postgresql",
             address=address.host,
+            port=address.port,
             namespace=f"{address.database}|{server.schema}",  # as OpenTelemetry's conventions join the two
             keeps_labels=True,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _PORT = re.compile(r":\d+$")
+_DEFAULT_PORT = 5432
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -68,11 +69,13 @@ class Address(NamedTuple):
         server: As the URL has it, with the port.
         host: The host alone.
         database: The database.
+        port: The port; None of several hosts, and of a Unix socket.
     """
 
     server: str
     host: str
     database: str
+    port: int | None = None
 
 
 def read_address(target: Target) -> Address:
@@ -87,12 +90,19 @@ def read_address(target: Target) -> Address:
         if parts.fragment or not target.rest.startswith("//") or not database or "/" in database:
             raise ValueError  # noqa: TRY301 (to the one text below)
         server = unquote(parts.netloc.rpartition("@")[2]) or "localhost"
-        return Address(server, _PORT.sub("", server).strip("[]"), database)
+        return Address(server, _PORT.sub("", server).strip("[]"), database, _read_port(server))
     except ValueError:
         raise BackendError(
             "a Postgres URL is postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE; "
             "percent-encode what a user name or password has beyond letters and digits"
         ) from None
+
+
+def _read_port(server: str) -> int | None:
+    if "," in server or server.startswith(("/", "@")):
+        return None
+    found = _PORT.search(server)
+    return int(found[0][1:]) if found else _DEFAULT_PORT
 
 
 async def connect(

@@ -30,7 +30,11 @@ class RedisEngine:
         self.setup = HashTable(server, "setup")
         self.marker = RedisMarker(server, address)
         self.info = BackendInfo(
-            system="redis", address=address.host, namespace=str(address.database), keeps_labels=True
+            system="redis",
+            address=address.host,
+            port=address.port,
+            namespace=str(address.database),
+            keeps_labels=True,
         )
 
     @classmethod

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from storescope import BackendError, StorageError, call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import instrument_drivers
+from tests.middleware.driver_spans import uninstrument
 from tests.middleware.helpers import stack
 from tests.policies import REGION
 from tests.servers import PostgresServer, RedisServer
@@ -65,7 +65,7 @@ def driver_spans() -> Generator[InMemorySpanExporter, None, None]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     instrument_drivers(tracer_provider=provider)
     yield exporter
-    RedisInstrumentor().uninstrument()
+    uninstrument()
 
 
 def shown(error: BaseException) -> str:

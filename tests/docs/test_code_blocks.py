@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 
 from storescope.middleware import ResidencyPolicy
-from storescope.middleware._definitions import METRICS
 from storescope.middleware._region._decision import REASONS
 from tests.docs.viewers import Viewers
+from tests.middleware.driver_spans import uninstrument
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -160,12 +159,6 @@ def test_a_text_block_that_shows_what_is_not_printed_is_caught(shown: str) -> No
         assert_shown(shown, "a\nb\ngot 41\nof b\nc\n")
 
 
-def test_the_metrics_page_lists_what_the_code_defines() -> None:
-    rows = re.findall(r"^\| `(agent_storage_\w+)` \| (\w+)[^|]*\|(.*?)\|$", _page("metrics.md"), re.MULTILINE)
-    listed = {(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
-    assert listed == {(metric.name, metric.kind, metric.labels) for metric in METRICS}
-
-
 def test_the_residency_page_lists_every_code() -> None:
     codes = set(re.findall(r"`(\w+)`", _page("residency.md").split("| code |")[1].split("\n\n")[0]))
     assert set(REASONS) <= codes
@@ -186,5 +179,4 @@ def _page(name: str) -> str:
 def drivers_as_before() -> Generator[None]:
     """Pages may turn on driver spans for the process."""
     yield
-    if RedisInstrumentor().is_instrumented_by_opentelemetry:
-        RedisInstrumentor().uninstrument()
+    uninstrument()

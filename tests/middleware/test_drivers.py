@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.instrumentation.redis import RedisInstrumentor
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from storescope import wrap
+from storescope import BackendInfo, MissingExtraError, WrapError, wrap
 from storescope.backends import open_backend
+from storescope.middleware import _drivers as module
 from storescope.middleware import instrument_drivers, tracing
-from storescope.middleware._drivers import _DriverTracerProvider
+from storescope.middleware._drivers import driver_spans_below
+from storescope.middleware._drivers._kinds import DRIVERS
+from storescope.middleware._drivers._tracer import DriverTracerProvider
+from tests.middleware.driver_spans import STABLE, attributes, instrumented
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-STABLE = {
-    *("db.system.name", "db.operation.name", "db.namespace", "db.operation.batch.size"),
-    *("server.address", "server.port", "network.transport", "error.type"),
-}
 
 
 @pytest.fixture
@@ -40,14 +40,9 @@ def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
     """A provider that the drivers are instrumented with."""
     made = TracerProvider()
     made.add_span_processor(SimpleSpanProcessor(exporter))
-    assert instrument_drivers(tracer_provider=made) == ("redis",)
-    assert instrument_drivers(tracer_provider=made) == ("redis",)  # again changes nothing
-    yield made
-    RedisInstrumentor().uninstrument()
-
-
-def attributes(span: ReadableSpan) -> dict[str, Any]:
-    return dict(span.attributes or {})
+    with instrumented(made):
+        assert instrument_drivers(tracer_provider=made) == ("redis", "asyncpg", "botocore")  # changes nothing
+        yield made
 
 
 async def test_they_lie_below_under_stable_names_without_values(
@@ -104,28 +99,19 @@ async def test_a_pipeline_has_one_name_whatever_it_holds(
 
 async def test_below_an_unsampled_call_no_driver_span_is_sampled(redis_url: str) -> None:
     exporter, off = InMemorySpanExporter(), TracerProvider(sampler=ALWAYS_OFF)
-    on = TracerProvider(sampler=ParentBased(trace_on()))
+    on = TracerProvider(sampler=ParentBased(ALWAYS_ON))
     on.add_span_processor(SimpleSpanProcessor(exporter))
-    instrument_drivers(tracer_provider=on)
-    try:
+    with instrumented(on):
         async with open_backend(redis_url) as backend:
             exporter.clear()
             await wrap(backend, tracing(tracer_provider=off))["session.get"](id="s1")
         assert exporter.get_finished_spans() == ()
-    finally:
-        RedisInstrumentor().uninstrument()
-
-
-def trace_on() -> Any:
-    from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415 (the one place that wants it)
-
-    return ALWAYS_ON
 
 
 def test_documents_and_statements_are_dropped_and_old_names_are_made_new(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    tracer = _DriverTracerProvider(provider, "redis").get_tracer("a driver", schema_url="old")
+    tracer = DriverTracerProvider(provider, DRIVERS["redis"]).get_tracer("a driver", schema_url="old")
     with tracer.start_as_current_span("FT.SEARCH") as span:
         span.set_attribute("db.statement", "secret")
         span.set_attribute("redis.search.xdoc_1.title", "secret")
@@ -148,17 +134,78 @@ def test_documents_and_statements_are_dropped_and_old_names_are_made_new(
 
 
 def test_an_unsampled_driver_span_is_the_sdks_own() -> None:
-    tracer = _DriverTracerProvider(TracerProvider(sampler=ALWAYS_OFF), "redis").get_tracer("a driver")
+    tracer = DriverTracerProvider(TracerProvider(sampler=ALWAYS_OFF), DRIVERS["redis"]).get_tracer("a driver")
     span = tracer.start_span("GET")
     assert type(span) is NonRecordingSpan
     span.end()
 
 
 def test_a_span_ends_when_its_driver_ends_it(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
-    span = _DriverTracerProvider(None, "redis").get_tracer("a driver").start_span("GET")
+    span = DriverTracerProvider(None, DRIVERS["redis"]).get_tracer("a driver").start_span("GET")
     span.end()  # no global provider is set, so that it goes nowhere
-    tracer = _DriverTracerProvider(provider, "redis").get_tracer("a driver")
+    tracer = DriverTracerProvider(provider, DRIVERS["redis"]).get_tracer("a driver")
     recorded = tracer.start_span("GET")
     assert recorded.is_recording()
     recorded.end()
     assert len(exporter.get_finished_spans()) == 1
+
+
+@pytest.mark.parametrize(
+    ("driver", "given", "wanted"),
+    [
+        ("redis", "GET", "GET"),
+        ("redis", "get", "GET"),
+        ("redis", "CONFIG GET", "CONFIG GET"),
+        ("redis", "GET SET GET", "PIPELINE"),
+        ("redis", "redis.search", "FT.SEARCH"),
+        ("redis", "s3cr3t!", "redis"),
+        ("asyncpg", "SELECT", "SELECT"),
+        ("asyncpg", "BEGIN;", "BEGIN"),
+        ("asyncpg", "CURSOR: SELECT", "FETCH"),
+        ("asyncpg", "(select", "SELECT"),
+        ("asyncpg", "--comment", "postgresql"),
+        ("asyncpg", "", "postgresql"),
+        ("botocore", "DynamoDB.GetItem", "GetItem"),
+    ],
+)
+def test_names_come_from_a_closed_set_of_words(
+    driver: str, given: str, wanted: str, exporter: InMemorySpanExporter, provider: TracerProvider
+) -> None:
+    DriverTracerProvider(provider, DRIVERS[driver]).get_tracer("a driver").start_span(given).end()
+    (span,) = exporter.get_finished_spans()
+    assert span.name == wanted
+    operation = {} if wanted == DRIVERS[driver].system else {"db.operation.name": wanted}
+    assert attributes(span) == {"db.system.name": DRIVERS[driver].system, **operation}
+
+
+def test_made_up_commands_do_not_make_names_without_end(
+    provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    tracer = DriverTracerProvider(provider, DRIVERS["redis"]).get_tracer("a driver")
+    for number in range(2_000):
+        tracer.start_span(f"X{number}").end()
+    assert len({span.name for span in exporter.get_finished_spans()}) <= 513
+
+
+def test_a_driver_that_is_not_installed_is_left_out_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = DRIVERS["asyncpg"].module
+    with instrumented(TracerProvider(), "redis"), monkeypatch.context() as patch:
+        patch.setitem(sys.modules, missing, None)
+        patch.setattr(module, "find_spec", lambda name: None if name == missing else find_spec(name))
+        assert instrument_drivers() == ("redis", "botocore")
+        assert not driver_spans_below(BackendInfo("postgresql"))()
+        with pytest.raises(MissingExtraError, match=r"storescope\[postgres\]"):
+            instrument_drivers("asyncpg")
+
+
+def test_only_what_is_named_is_instrumented() -> None:
+    with instrumented(TracerProvider(), "redis") as names:
+        assert names == ("redis",)
+        below = {system: driver_spans_below(BackendInfo(system))() for system in ("redis", "postgresql", "sqlite")}
+    assert below == {"redis": True, "postgresql": False, "sqlite": False}
+    assert not driver_spans_below(BackendInfo("aws.dynamodb"))()
+
+
+def test_a_driver_that_we_do_not_know_is_refused() -> None:
+    with pytest.raises(WrapError, match="one of redis, asyncpg, botocore, not 'psycopg'"):
+        instrument_drivers("psycopg")

@@ -1,0 +1,46 @@
+"""One run of everything, for all tests that look at what was emitted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import structlog
+
+from tests.middleware.driver_spans import instrumented
+from tests.middleware.dynamodb_stub import dynamodb
+from tests.middleware.emission import emit
+from tests.middleware.emitted import Emitted
+from tests.otlp import collector
+
+if TYPE_CHECKING:
+    from tests.servers import PostgresServer, RedisServer
+
+
+@pytest.fixture(scope="session")
+def emitted(
+    shared_redis_server: RedisServer,
+    shared_postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Emitted:
+    """What a run of everything emitted. It is read only."""
+    with collector() as collected, dynamodb({}) as endpoint:
+        seen = Emitted(collected)
+        structlog.configure(processors=[seen.keep_line])
+        try:
+            with instrumented(seen.provider):
+                asyncio.run(
+                    emit(
+                        seen,
+                        tmp_path_factory.mktemp("emission"),
+                        redis_url=f"{shared_redis_server.url}?prefix=emitted-{uuid4().hex}",
+                        postgres_url=f"{shared_postgres_server.url}?migrate=true&schema=emitted_{uuid4().hex}",
+                        dynamodb_url=endpoint,
+                    )
+                )
+        finally:
+            structlog.reset_defaults()
+        seen.provider.shutdown()
+    return seen

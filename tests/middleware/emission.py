@@ -1,0 +1,183 @@
+"""One run of everything: the conformance suite through all four middlewares, every denial and every fault."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from redis.asyncio import Redis
+
+from storescope import (
+    BackendError,
+    BackendInfo,
+    CallContext,
+    RecordTooLargeError,
+    ResidencyError,
+    StorageError,
+    Store,
+    call_context,
+    wrap,
+)
+from storescope.backends import open_backend
+from storescope.conformance import CASES, Subject, run
+from storescope.middleware import AuditLog, ResidencyPolicy, region_guard, timeout
+from storescope.middleware._region._labels import FIELD
+from tests.middleware.dynamodb_stub import client
+from tests.middleware.emission_log_lines import log_lines
+from tests.policies import EU_ONLY, FORBIDDEN, REGION
+from tests.region.policies import EU, US, sound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storescope import Handlers
+    from tests.middleware.emitted import Emitted
+
+OWN = BackendInfo("memory", name="own", region=EU)
+
+
+async def emit(seen: Emitted, folder: Path, *, redis_url: str, postgres_url: str, dynamodb_url: str) -> None:
+    """Do everything once."""
+    with AuditLog.open(folder / "audit") as log:
+        async with open_backend(redis_url, region=REGION) as redis:
+            handlers = wrap(redis, *seen.layers(log, region_guard(EU_ONLY)))
+            await _conformance(handlers)
+            await _retried(handlers)
+        await _pipeline(redis_url)
+        await _errors(seen, log)
+        await _decisions(seen, log)
+        await _labels(seen, log)
+        await _postgres(seen, log, postgres_url)
+        await _dynamodb(dynamodb_url)
+        log_lines(seen, folder)
+    await _call(seen, wrap({"session.set": _none}, *seen.layers(log), backend=OWN), "session.set", value={})
+
+
+async def _none(**_: Any) -> None: ...
+
+
+async def _call(seen: Emitted, handlers: Handlers, operation: str, **params: Any) -> None:
+    """Make a call on record `r`, and keep what it ended in."""
+    try:
+        await handlers[operation](id="r", **params)
+    except ResidencyError as denied:
+        seen.errors.add(type(denied).__name__)
+    except StorageError as error:
+        seen.errors.add(type(error).__name__)
+
+
+async def _conformance(handlers: Handlers) -> None:
+    with call_context(tenant="acme", actor="agent", region=REGION):
+        results = await run(Subject(handlers), tuple(case for case in CASES if not case.needs_reopen))
+    assert {result.status for result in results} == {"pass"}
+
+
+async def _pipeline(url: str) -> None:
+    async with Redis.from_url(url.split("?", maxsplit=1)[0]) as redis, redis.pipeline() as pipeline:
+        for _ in range(2):
+            pipeline.get("x")
+        await pipeline.execute()
+
+
+async def _retried(handlers: Handlers) -> None:
+    context = CallContext(tenant="acme", region=REGION, attempt=2)
+    await Store("message.listBySession", {"session_id": "s1"}, context).on(handlers)
+
+
+async def _errors(seen: Emitted, log: AuditLog) -> None:
+    async def hang(**_: Any) -> None:
+        await asyncio.sleep(60)
+
+    def failing(error: Exception) -> Any:
+        async def fail(**_: Any) -> None:
+            raise error
+
+        return fail
+
+    async def tried(handler: Any, *layers: Any, **params: Any) -> None:
+        stack = wrap({"session.update": handler}, *seen.layers(log), *layers, backend=OWN)
+        await _call(seen, stack, "session.update", **{"updates": {}, **params})
+
+    driver_error = "sqlite3.OperationalError:SQLITE_FULL"
+    await tried(failing(BackendError("full", driver_error=driver_error, maybe_applied=True)))
+    await tried(failing(RecordTooLargeError("too large")))
+    with suppress(ValueError):
+        await tried(failing(ValueError("a user's own")))
+    await tried(_none, updates=1)
+    await tried(hang, timeout(0.01))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(tried(hang), 0.01)
+    async with open_backend("memory:", tenancy="required") as backend:
+        handlers = wrap(backend, *seen.layers(log))
+        await _call(seen, handlers, "session.get")
+        with call_context(tenant="t"):
+            await _call(seen, handlers, "session.update", updates={})
+
+
+async def _decisions(seen: Emitted, log: AuditLog) -> None:
+    """Make a call for each thing that the guard can say without looking at a record."""
+
+    async def ask(
+        info: BackendInfo = OWN, *, tenant: str | None = "acme", region: str | None = EU, caller: str | None = EU,
+        **policy: Any,
+    ) -> None:  # fmt: skip
+        guard = region_guard(ResidencyPolicy.from_dict(sound(**policy)), caller_region=caller)
+        seen.guards.append(guard)
+        handlers = wrap({"session.get": _none}, *seen.layers(log, guard), backend=info)
+        with call_context(tenant=tenant, region=region):
+            await _call(seen, handlers, "session.get")
+
+    await ask()
+    await ask(tenant=None)
+    await ask(tenant="nobody")
+    await ask(BackendInfo("memory"))
+    await ask(BackendInfo("memory", region="aws:ap-south-1"))
+    await ask(BackendInfo("memory", region=EU, region_confidence="conflict"))
+    await ask(min_confidence="attested")
+    await ask(region=None, caller=None)
+    await ask(caller=FORBIDDEN, exceptions=[])
+    await ask(region=FORBIDDEN, exceptions=[])
+    await ask(region=US)  # which the exception lets through
+    await ask(region=FORBIDDEN, exceptions=[], mode="monitor")
+
+
+async def _labels(seen: Emitted, log: AuditLog) -> None:
+    """Write records behind the guard's back, each with another fault."""
+    good = {"region": EU, "tenant": "acme", "session": "s"}
+    faulty: list[Any] = [
+        None,
+        7,
+        {**good, "tenant": "globex"},
+        {**good, "region": US},
+        {**good, "session": "t"},
+        good,
+    ]
+    policy = ResidencyPolicy.from_dict(sound(exceptions=[]))
+    async with open_backend("memory:", region=EU) as bare:
+        for mixed in ("raise", "filter"):
+            guard = region_guard(policy, caller_region=EU, label_keys=[b"k" * 16], mixed_lists=mixed)
+            handlers = wrap(bare, *seen.layers(log, guard))
+            for label in faulty:
+                await bare["message.set"](id="r", value={"sessionId": "s", FIELD: label})
+                with call_context(tenant="acme", region=EU):
+                    await _call(seen, handlers, "message.get")
+                    with suppress(ResidencyError):
+                        await handlers["message.listBySession"](session_id="s")
+
+
+async def _postgres(seen: Emitted, log: AuditLog, url: str) -> None:
+    async with open_backend(url, region=EU) as backend:
+        handlers = wrap(backend, *seen.layers(log))
+        await _call(seen, handlers, "session.set", value={"a": 1})
+        await _call(seen, handlers, "session.get")
+    connection = await asyncpg.connect(url.split("?", maxsplit=1)[0])
+    with suppress(asyncpg.PostgresError):
+        await connection.execute("SELECT * FROM there_is_none")
+    await connection.close()
+
+
+async def _dynamodb(endpoint: str) -> None:
+    async with client(endpoint) as table:
+        await table.get_item(TableName="t1", Key={"pk": {"S": "r"}})

@@ -1,0 +1,168 @@
+"""asyncpg's and botocore's spans on real calls: nested, under stable names, without statements or values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from botocore.exceptions import ClientError, ParamValidationError
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind, StatusCode
+
+from storescope import BackendInfo, wrap
+from storescope.backends import open_backend
+from storescope.middleware import tracing
+from tests.middleware.driver_spans import STABLE, attributes, instrumented
+from tests.middleware.dynamodb_stub import client, dynamodb
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+DYNAMODB = BackendInfo("aws.dynamodb", name="table", namespace="t1")
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
+    made = TracerProvider()
+    made.add_span_processor(SimpleSpanProcessor(exporter))
+    with instrumented(made):
+        yield made
+
+
+def split(exporter: InMemorySpanExporter) -> tuple[dict[str, ReadableSpan], list[ReadableSpan]]:
+    """Return the storage spans by name, and the drivers'."""
+    spans = exporter.get_finished_spans()
+    return {span.name: span for span in spans if "." in span.name}, [
+        span for span in spans if "." not in span.name
+    ]
+
+
+async def test_postgres(postgres_url: str, provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
+    secret = f"canary{uuid4().hex}"
+    async with open_backend(postgres_url) as backend:
+        handlers = wrap(backend, tracing(tracer_provider=provider))
+        exporter.clear()
+        await handlers["session.set"](id=secret, value={"text": secret})
+        await handlers["session.update"](id=secret, updates={"more": secret})
+        await handlers["session.get"](id=secret)
+        storage, below = split(exporter)
+    names = {span.name for span in below}
+    assert {"SELECT", "INSERT"} <= names
+    assert all(name.isupper() for name in names)
+    contexts = [span.get_span_context() for span in storage.values()]
+    for span in below:
+        assert span.parent in contexts
+        assert span.kind is SpanKind.CLIENT
+        assert set(attributes(span)) <= STABLE
+        assert secret not in span.to_json()
+        found = attributes(span)
+        assert (found["db.system.name"], found["server.address"]) == ("postgresql", "127.0.0.1")
+        assert (found["server.port"], found["network.transport"]) == (backend.info.port, "tcp")
+        assert found["db.namespace"] == backend.info.namespace.partition("|")[0]
+    assert {span.kind for span in storage.values()} == {SpanKind.INTERNAL}
+
+
+async def test_a_refusal_by_postgres_keeps_class_and_code(
+    postgres_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    connection = await asyncpg.connect(postgres_url.split("?", maxsplit=1)[0])
+    try:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.execute("/* why */ SELECT * FROM secret_table")
+        exporter.clear()
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.fetch("SELECT * FROM secret_table WHERE id = $1", 1)
+        async with connection.transaction():
+            assert [row[0] async for row in connection.cursor("SELECT 7")] == [7]
+    finally:
+        await connection.close()
+    spans = exporter.get_finished_spans()
+    assert attributes(spans[0])["error.type"] == "asyncpg.exceptions.UndefinedTableError"
+    assert attributes(spans[0])["db.response.status_code"] == "42P01"
+    assert spans[0].status.status_code is StatusCode.ERROR
+    assert {span.name for span in spans} == {"SELECT", "BEGIN", "FETCH", "COMMIT"}
+    assert all("secret" not in span.to_json() and span.events == () for span in spans)
+
+
+async def test_below_an_unsampled_call_postgres_makes_no_span(
+    postgres_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    async with open_backend(postgres_url) as backend:
+        exporter.clear()
+        await wrap(backend, tracing(tracer_provider=TracerProvider(sampler=ALWAYS_OFF)))["session.get"](id="s1")
+        assert exporter.get_finished_spans() == ()
+
+
+async def test_dynamodb(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
+    secret = f"canary{uuid4().hex}"
+    with dynamodb({}) as endpoint:
+        async with client(endpoint) as table:
+
+            async def get(*, id: str) -> Any:
+                key = {"pk": {"S": id}}
+                return (await table.get_item(TableName="t1", Key=key, ProjectionExpression="pk")).get("Item")
+
+            async def put(*, id: str, value: Any) -> None:
+                await table.put_item(TableName="t1", Item={"pk": {"S": id}, "text": {"S": value["text"]}})
+
+            own: dict[str, Any] = {"session.get": get, "session.set": put}
+            handlers = wrap(own, tracing(tracer_provider=provider), backend=DYNAMODB)
+            await handlers["session.set"](id=secret, value={"text": secret})
+            assert await handlers["session.get"](id=secret)
+            storage, below = split(exporter)
+            assert {span.kind for span in storage.values()} == {SpanKind.INTERNAL}
+            assert [span.name for span in below] == ["PutItem", "GetItem"]
+            assert below[1].parent == storage["session.get"].get_span_context()
+            for span in below:
+                assert secret not in span.to_json()
+                assert attributes(span) == {
+                    "db.system.name": "aws.dynamodb",
+                    "db.operation.name": span.name,
+                    "db.collection.name": "t1",
+                    "cloud.region": "eu-west-1",
+                    "server.address": "127.0.0.1",
+                    "server.port": int(endpoint.rpartition(":")[2]),
+                }
+
+
+async def test_a_refusal_by_dynamodb_keeps_class_and_code(
+    provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    with dynamodb({}) as endpoint:
+        async with client(endpoint) as table:
+            with pytest.raises(ClientError):
+                await table.put_item(
+                    TableName="t1",
+                    Item={"pk": {"S": "secret"}},
+                    ConditionExpression="attribute_not_exists(secret)",
+                )
+            await table.batch_get_item(
+                RequestItems={name: {"Keys": [{"pk": {"S": "secret"}}]} for name in ("t1", "t2")}
+            )
+    refused, batch = exporter.get_finished_spans()
+    assert attributes(refused)["db.response.status_code"] == "ConditionalCheckFailedException"
+    assert attributes(refused)["error.type"].endswith(".ConditionalCheckFailedException")
+    assert refused.status.status_code is StatusCode.ERROR
+    assert "db.collection.name" not in attributes(batch)  # two tables have no one name
+    assert all("secret" not in span.to_json() and span.events == () for span in (refused, batch))
+
+
+async def test_other_services_of_aws_make_no_span(
+    provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    with dynamodb({}) as endpoint, provider.get_tracer("agent").start_as_current_span("turn") as turn:
+        async with client(endpoint, "sqs") as queue:
+            with pytest.raises(ParamValidationError):
+                await queue.send_message(QueueUrl=f"{endpoint}/1/q", MessageBody="secret", DelaySeconds="x")
+        assert turn.is_recording()
+    assert [span.name for span in exporter.get_finished_spans()] == ["turn"]
