@@ -70,7 +70,7 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
     durations = {
         o: made.duration.labels("session.get", backend.label, region, o) for o in ("ok", "error", "denied")
     }
-    allowed = made.decisions.labels("allow", "allowed", "eu-only", region)
+    allowed = made.decisions.child("allow", "allowed", "eu-only", region)
     audit_records = Counter("audit_records", "Audit records.", ["phase"], registry=registry).labels("outcome")
     ids, chain = Hmac(os.urandom(32)), Hmac(os.urandom(32))
     descriptor = os.open(audit_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

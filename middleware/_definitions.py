@@ -20,6 +20,7 @@ class Metric:
         help: One sentence.
         labels: The names of its labels, in order.
         buckets: A histogram's upper bounds, in the metric's unit.
+        across_processes: How a gauge is joined from several processes in prometheus-client's multi-process mode.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    across_processes: Literal["livesum", "max"] = "livesum"
 
 
 _CALL = ("operation", "backend", "region")
@@ -66,6 +68,19 @@ LISTED = Metric(
     "Records that one listBySession returned.",
     _CALL,
     (0, 1, 10, 50, 100, 500, 1_000, 5_000, 10_000),
+)
+RECORD_BYTES = Metric(
+    "agent_storage_record_bytes",
+    "histogram",
+    "Size of the records that were written or read one by one, as JSON.",
+    _CALL,
+    (64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 8_388_608),
+)
+REPLAYED = Metric(
+    "agent_storage_replayed_total",
+    "counter",
+    "Storage operations that a workflow engine answered from its log, without a call.",
+    ("operation",),
 )
 _BACKEND = ("backend", "region")
 RETRIES = Metric(
@@ -130,7 +145,13 @@ AUDIT_LAST_SEAL = Metric(
 AUDIT_DISK_FREE = Metric(
     "agent_storage_audit_disk_free_bytes", "gauge", "Free space where the audit log lies; NaN if unknown."
 )
-BUILD_INFO = Metric("agent_storage_build_info", "gauge", "Always 1; the version of storescope.", ("version",))
+BUILD_INFO = Metric(
+    "agent_storage_build_info",
+    "gauge",
+    "Always 1; the version of storescope.",
+    ("version",),
+    across_processes="max",
+)
 
 METRICS = (
     OPERATIONS,
@@ -138,6 +159,8 @@ METRICS = (
     IN_FLIGHT,
     ERRORS,
     LISTED,
+    RECORD_BYTES,
+    REPLAYED,
     RETRIES,
     UPDATE_CONFLICTS,
     CONNECTIONS_OPEN,

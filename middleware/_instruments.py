@@ -9,8 +9,10 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from storescope.contract import OPERATIONS
 from storescope.middleware import _definitions as definitions
 from storescope.middleware._audit_collector import AuditCollector
+from storescope.middleware._bounded import Decisions, ErrorTypes
 from storescope.middleware._log import telemetry_failed
 from storescope.middleware._policy_collector import PolicyCollector
 from storescope.reports import add_listener
@@ -32,14 +34,26 @@ class Instruments:
         self.in_flight = _gauge(definitions.IN_FLIGHT, registry)
         self.errors = _counter(definitions.ERRORS, registry)
         self.listed = _histogram(definitions.LISTED, registry)
+        self.record_bytes = _histogram(definitions.RECORD_BYTES, registry)
+        self.replayed = _counter(definitions.REPLAYED, registry)
+        for name in OPERATIONS:
+            self.replayed.labels(name)  # starts at 0
         self.backends = BackendCounts(registry)
         add_listener(self.backends)
-        self.decisions = _counter(definitions.DECISIONS, registry)
+        self.decisions = Decisions(_counter(definitions.DECISIONS, registry))
+        self._error_types: dict[tuple[str, ...], ErrorTypes] = {}
         self.policies = PolicyCollector()
         registry.register(self.policies)
         self.audit = AuditCollector()
         registry.register(self.audit)
         _gauge(definitions.BUILD_INFO, registry).labels(version("storescope")).set(1)
+
+    def error_types(self, labels: tuple[str, ...]) -> ErrorTypes:
+        """Return what counts the errors of an operation on a backend, for every stack that has them."""
+        known = self._error_types.get(labels)
+        if known is None:
+            known = self._error_types[labels] = ErrorTypes(self.errors, labels)
+        return known
 
 
 class BackendCounts:
@@ -79,7 +93,8 @@ def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
 
 
 def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
-    return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+    mode = metric.across_processes
+    return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode)
 
 
 def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:

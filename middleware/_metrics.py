@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from prometheus_client import REGISTRY
 
 from storescope.middleware._audit._layer import Audit
+from storescope.middleware._bounded import MOST_STRANGERS, OTHER_BACKEND
 from storescope.middleware._instruments import instruments_of
 from storescope.middleware._log import telemetry_failed
+from storescope.middleware._meter import Meter
+from storescope.middleware._record_size import measure_record
 from storescope.middleware._region._guard import RegionGuard
 from storescope.middleware._trace_ids import trace_ids
 from storescope.outcome import OUTCOMES, failure_of
@@ -17,20 +20,15 @@ from storescope.outcome import OUTCOMES, failure_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prometheus_client import CollectorRegistry, Counter
+    from opentelemetry.metrics import MeterProvider
+    from prometheus_client import CollectorRegistry
 
-    from storescope.call import BackendInfo, Call, Middleware, ResidencyDecision, Step
+    from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
     from storescope.middleware._instruments import Instruments
     from storescope.outcome import Failure
 
 _Ended: TypeAlias = "tuple[Callable[..., None], Callable[..., None]]"
-
-# A flood of odd error classes must not become a flood of series.
-_MOST_ERROR_TYPES = 50
-
-# Decisions are kept by identity; past this many they are forgotten together.
-_MOST_REMEMBERED = 4_096
 
 
 class Metrics:
@@ -42,9 +40,12 @@ class Metrics:
 
     layer = "metrics"
 
-    def __init__(self, registry: CollectorRegistry, region: str | None) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, region: str | None, *, sizes: bool, meter: Meter | None
+    ) -> None:
         self._instruments = instruments_of(registry)
-        self._decisions = _Decisions(self._instruments.decisions)
+        self._sizes = sizes
+        self._meter = meter
         self.region = region
 
     def on_wrap(self, info: BackendInfo, layers: tuple[Middleware, ...]) -> None:
@@ -59,16 +60,21 @@ class Metrics:
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that measures the next one."""
+        if self._meter is not None:
+            next_step = self._meter(next_step, operation, backend)
         in_flight = self._instruments.in_flight.labels(operation.name, *_labels(backend))
         begin, end = in_flight.inc, in_flight.dec
-        series = _Series(self._instruments, self._decisions, operation, backend)
-        members = {
-            member: _Series(self._instruments, self._decisions, operation, member) for member in backend.members
-        }
+        series = self._series(operation, backend)
+        members = {member: self._series(operation, member) for member in backend.members}
+        most = len(members) + MOST_STRANGERS
 
         def chosen(member: BackendInfo) -> _Series:
             known = members.get(member)
-            return known or _Series(self._instruments, self._decisions, operation, member)
+            if known is None:  # a router that did not list it
+                if len(members) >= most:
+                    member = OTHER_BACKEND
+                known = members[member] = members.get(member) or self._series(operation, member)
+            return known
 
         async def step(call: Call) -> Any:
             try:
@@ -85,8 +91,17 @@ class Metrics:
 
         return step
 
+    def _series(self, operation: Operation, backend: BackendInfo) -> _Series:
+        return _Series(self._instruments, operation, backend, sizes=self._sizes)
 
-def metrics(*, registry: CollectorRegistry = REGISTRY, region: str | None = None) -> Metrics:
+
+def metrics(
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    region: str | None = None,
+    sizes: bool = False,
+    meter_provider: MeterProvider | None = None,
+) -> Metrics:
     """Count and time every storage operation with prometheus-client.
 
     Stacks on one registry share its collectors. Durations of sampled calls carry an exemplar with their trace id.
@@ -94,6 +109,10 @@ def metrics(*, registry: CollectorRegistry = REGISTRY, region: str | None = None
     Args:
         registry: Where the collectors are registered.
         region: Where the metrics are kept, `aws:eu-west-1`, for a residency policy with `telemetry` rules.
+        sizes: Whether to measure records too, in `agent_storage_record_bytes`: the length in bytes of the JSON of
+            each one that is set, updated or got. It costs one encoding of each; nothing of it is kept.
+        meter_provider: Where the same measurements go through OpenTelemetry's metrics API as well,
+            `db.client.operation.duration` among them.
 
     Returns:
         A middleware.
@@ -101,14 +120,15 @@ def metrics(*, registry: CollectorRegistry = REGISTRY, region: str | None = None
     Raises:
         ValueError: If the registry holds one of the names already, and not from storescope.
     """
-    return Metrics(registry, region)
+    meter = None if meter_provider is None else Meter(meter_provider, sizes=sizes)
+    return Metrics(registry, region, sizes=sizes, meter=meter)
 
 
 class _Series:
     """The children of one operation on one backend, resolved once; all that can be known start at 0."""
 
     def __init__(
-        self, instruments: Instruments, decisions: _Decisions, operation: Operation, backend: BackendInfo
+        self, instruments: Instruments, operation: Operation, backend: BackendInfo, *, sizes: bool
     ) -> None:
         labels = (operation.name, *_labels(backend))
         # Only an update can miss its record.
@@ -121,11 +141,14 @@ class _Series:
             for outcome in outcomes
         }
         self._ok = self._ended["ok"]
-        self._listed = instruments.listed.labels(*labels) if operation.verb == "listBySession" else None
-        self._errors = instruments.errors
-        self._decisions = decisions
-        self._labels = labels
-        self._error_types: dict[str, Counter] = {}
+        self._look: Callable[[Call, Any], None] | None = None
+        if operation.verb == "listBySession":
+            listed = instruments.listed.labels(*labels)
+            self._look = lambda _, result: listed.observe(len(result))
+        elif sizes:
+            self._look = measure_record(operation, instruments.record_bytes.labels(*labels).observe)
+        self._error_types = instruments.error_types(labels)
+        self._decisions = instruments.decisions
 
     def end(self, call: Call, result: Any, error: BaseException | None, leave: Callable[..., None]) -> None:
         """Count a call that returned, or raised; it is in flight no more. This never raises."""
@@ -133,8 +156,8 @@ class _Series:
             leave()
             if error is None:
                 count, observe = self._ok
-                if self._listed is not None:
-                    self._listed.observe(len(result))
+                if self._look is not None:
+                    self._look(call, result)
             else:
                 count, observe = self._count_failure(failure_of(call, error))
             count()
@@ -154,34 +177,8 @@ class _Series:
     def _count_failure(self, failure: Failure) -> _Ended:
         """Count the error's type; return what counts and times the outcome."""
         if failure.outcome != "cancelled":
-            self._error_child(failure.error_type).inc()
+            self._error_types.child(failure.error_type).inc()
         return self._ended[failure.outcome]
-
-    def _error_child(self, error_type: str) -> Counter:
-        child = self._error_types.get(error_type)
-        if child is None:
-            if len(self._error_types) >= _MOST_ERROR_TYPES:
-                return self._errors.labels(*self._labels, "other")
-            child = self._error_types[error_type] = self._errors.labels(*self._labels, error_type)
-        return child
-
-
-class _Decisions:
-    """Counts residency decisions. The guard remembers its decisions, so each has its count at hand."""
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self.counts: dict[ResidencyDecision, Callable[[], None]] = {}
-
-    def remember(self, decision: ResidencyDecision) -> Callable[[], None]:
-        """Return what counts a decision that was not seen before."""
-        if len(self.counts) >= _MOST_REMEMBERED:
-            self.counts.clear()
-        child = self._counter.labels(
-            decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
-        )
-        self.counts[decision] = child.inc
-        return child.inc
 
 
 def _labels(backend: BackendInfo) -> tuple[str, str]:

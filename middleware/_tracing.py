@@ -116,14 +116,14 @@ class _Spans:
         attributes: dict[str, Any] = dict(self._static)
         session_id = call.session_id
         if session_id is not None and self._session_ids != "none":
-            attributes["gen_ai.conversation.id"] = (
-                _encodable(session_id) if self._session_ids == "clear" else _hashed(session_id)
-            )
+            named = session_id if self._session_ids == "clear" else _hashed(session_id)
+            attributes["gen_ai.conversation.id"] = named if named.isascii() else _encodable(named)
         context = call.context
-        if context.tenant is not None:
-            attributes["agent_storage.tenant"] = _encodable(context.tenant)
-        if context.region is not None:
-            attributes["agent_storage.caller.region"] = _encodable(context.region)
+        tenant, region = context.tenant, context.region
+        if tenant is not None:
+            attributes["agent_storage.tenant"] = tenant if tenant.isascii() else _encodable(tenant)
+        if region is not None:
+            attributes["agent_storage.caller.region"] = region if region.isascii() else _encodable(region)
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
         parent = None if context.traceparent is None else _remote_parent(call)
@@ -200,7 +200,7 @@ def _backend_attributes(backend: BackendInfo) -> Mapping[str, str | int]:
 
 def _encodable(text: str) -> str:
     """Spell out half a surrogate pair, which a caller may put anywhere: OTLP exporters drop the attribute."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _hashed(session_id: str) -> str:

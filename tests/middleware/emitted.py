@@ -60,7 +60,11 @@ class Emitted:
     def layers(self, log: AuditLog, *guard: Middleware) -> list[Middleware]:
         """Return the layers of a stack, with the guard that is given."""
         sinks = StructlogSink(), OpenTelemetrySink(self._log_provider)
-        observing = tracing(tracer_provider=self.provider), metrics(registry=self.registry), audit(log, *sinks)
+        observing = (
+            tracing(tracer_provider=self.provider),
+            metrics(registry=self.registry, sizes=True),
+            audit(log, *sinks),
+        )
         return [*observing, *guard]
 
     def keep_line(self, _: Any, method: str, event: Any) -> Any:
