@@ -67,7 +67,7 @@ async def opened(
     if provider is not None:
         instrument_drivers(tracer_provider=provider)
     # Before the backend is opened, which then tells what it counts, the zeros too.
-    observers = (tracing(tracer_provider=provider), metrics(registry=registry))
+    observers = (tracing(tracer_provider=provider), metrics(registry=registry, sizes=True))
     async with (
         open_backend(url, region=None if declared else region) as backend,
         FailingLog.open(home.audit, auditor=home.public_key, timeout=AUDIT_TIMEOUT_SECONDS) as log,
