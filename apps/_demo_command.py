@@ -34,8 +34,10 @@ def demo(backend: str, folder: Path, *, as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from storescope.apps._telemetry import opentelemetry_from_environment
+    from storescope.apps._telemetry import log_to_stderr, opentelemetry_from_environment
     from storescope.apps.demo import run, show
+
+    log_to_stderr()
 
     with opentelemetry_from_environment("storescope-demo") as provider:
         report = asyncio.run(run(backend, folder, tracer_provider=provider))
