@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.trace import TracerProvider
 
 from storescope.errors import MissingExtraError, StorageError
+from storescope.middleware import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,6 +65,11 @@ def opentelemetry_from_environment(service_name: str) -> Generator[TracerProvide
         yield provider
     finally:
         provider.shutdown()
+
+
+def log_to_stderr() -> None:
+    """Have warnings of storescope's own logged: for people on a terminal, else as JSON."""
+    configure_logging(json=not sys.stderr.isatty(), level="warning")
 
 
 def _set_defaults(service_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from storescope.middleware._audit import AuditLog, AuditSink, OpenTelemetrySink, StructlogSink, audit
 from storescope.middleware._drivers import instrument_drivers
+from storescope.middleware._logging import configure_logging
 from storescope.middleware._metrics import metrics
 from storescope.middleware._region import Decision, PolicyFile, ResidencyPolicy, region_guard
 from storescope.middleware._timeout import timeout
@@ -16,6 +17,7 @@ __all__ = [
     "ResidencyPolicy",
     "StructlogSink",
     "audit",
+    "configure_logging",
     "instrument_drivers",
     "metrics",
     "region_guard",

@@ -8,14 +8,15 @@ from typing import Any
 
 import structlog
 
+from storescope.middleware._logging import enriching
+
 # Without a configuration structlog prints to stdout, which belongs to the application; the standard library's
 # logging shows warnings on stderr and leaves the rest to whoever configures it.
 _UNCONFIGURED: Any = structlog.wrap_logger(
     logging.getLogger("storescope"),
     processors=[
         structlog.stdlib.filter_by_level,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *enriching(),
         structlog.processors.JSONRenderer(),
     ],
     wrapper_class=structlog.stdlib.BoundLogger,
