@@ -11,7 +11,9 @@ from storescope.apps._audit_commands import audit
 from storescope.apps._conformance_command import conformance
 from storescope.apps._dashboard_commands import dashboards
 from storescope.apps._demo_command import demo
+from storescope.apps._load_command import load
 from storescope.apps._residency_commands import residency
+from storescope.apps._view_command import view
 from storescope.errors import StorageError
 
 USAGE_ERROR = 2
@@ -30,6 +32,8 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(load)
+cli.add_command(view)
 cli.add_command(audit)
 cli.add_command(dashboards)
 cli.add_command(residency)

@@ -31,6 +31,8 @@ from benchmarks import (
     list_time,
     list_trips,
     redis_get,
+    view_ingest,
+    view_search,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ BENCHMARKS = {
     "list_trips": list_trips.run,
     "list_time": list_time.run,
     "list_memory": list_memory.run,
+    "view_ingest": view_ingest.run,
+    "view_search": view_search.run,
     "audit_verify": audit_verify.run,
     "audit_memory": audit_memory.run,
 }

@@ -23,7 +23,7 @@ _UNCONFIGURED: Any = structlog.wrap_logger(
 )
 
 _QUIET_SECONDS = 60.0
-_last_reported: dict[tuple[str, str], float] = {}
+_last_reported: dict[tuple[str | None, ...], float] = {}
 
 
 def logger() -> Any:
@@ -44,9 +44,14 @@ def telemetry_failed(layer: str, error: Exception) -> None:
 
     Each layer and class of error is reported at most once a minute. The error's text stays out: it is not ours.
     """
-    key = (layer, type(error).__qualname__)
+    tell_seldom("warning", "storescope.telemetry_failed", layer=layer, error_type=type(error).__qualname__)
+
+
+def tell_seldom(level: str, event: str, **values: str | None) -> None:
+    """Log a line, but the same one at most once a minute."""
+    line = (event, *values.values())
     now = time.monotonic()
-    if now - _last_reported.get(key, -_QUIET_SECONDS) < _QUIET_SECONDS:
+    if now - _last_reported.get(line, -_QUIET_SECONDS) < _QUIET_SECONDS:
         return
-    _last_reported[key] = now
-    tell("warning", "storescope.telemetry_failed", layer=layer, error_type=key[1])
+    _last_reported[line] = now
+    tell(level, event, **values)

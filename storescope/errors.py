@@ -13,7 +13,8 @@ StorageError
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
 ├── MissingExtraError           an optional dependency is not installed
-└── conformance.TargetError     what should be a handler map cannot be opened, or is none
+├── conformance.TargetError     what should be a handler map cannot be opened, or is none
+└── LoadError                   `storescope load` cannot be run as it was asked for
 
 No text of theirs holds record content or an id. Each survives pickling with its class and attributes.
 An exception that a user's own handler raises is never translated into one of these.

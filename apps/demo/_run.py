@@ -77,7 +77,12 @@ class _Contacts:
 
 
 async def run(
-    url: str, folder: Path, *, home: Path = HOME, tracer_provider: TracerProvider | None = None
+    url: str,
+    folder: Path,
+    *,
+    home: Path = HOME,
+    tracer_provider: TracerProvider | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> Report:
     """Run the demo.
 
@@ -85,7 +90,8 @@ async def run(
         url: The backend to store to.
         folder: The folder that the agent looks at.
         home: Where keys, policy and audit log are left.
-        tracer_provider: Where the spans go, beside the report.
+        tracer_provider: Where the spans go, beside the report; one of its own if left out.
+        registry: Where the metrics are; one of its own if left out.
 
     Returns:
         What was done and seen.
@@ -93,9 +99,9 @@ async def run(
     Raises:
         StorageError: If the backend cannot be opened, or `home` cannot be written.
     """
-    public, secret = _prepare(home)
+    public, secret = prepare(home)
     policy = ResidencyPolicy.load(home / "policy.toml")
-    spans, registry, contacts = InMemorySpanExporter(), CollectorRegistry(), _Contacts()
+    spans, registry, contacts = InMemorySpanExporter(), registry or CollectorRegistry(), _Contacts()
     provider = tracer_provider or TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     instrument_drivers(tracer_provider=provider)
@@ -118,6 +124,7 @@ async def run(
         trace = _trees(spans.get_finished_spans())
         denial = await _denied_call(client, agent.session_id, contacts)
         where = backend.info
+    provider.shutdown()
     return Report(
         backend=f"{where.system} {where.address or where.namespace}".strip(),
         session=agent.session_id,
@@ -129,8 +136,18 @@ async def run(
     )
 
 
-def _prepare(home: Path) -> tuple[Path, Path]:
-    """Write the policy and, at the first run, the auditor's keys; each run adds a stream to the log."""
+def prepare(home: Path = HOME) -> tuple[Path, Path]:
+    """Write the policy and, at the first run, the auditor's keys; each run adds a stream to the log.
+
+    Args:
+        home: Where they are left.
+
+    Returns:
+        The public key and the secret one.
+
+    Raises:
+        AuditError: If `home` cannot be written.
+    """
     public, secret = home / "auditor.pub", home / "auditor.key"
     try:
         home.mkdir(parents=True, exist_ok=True)

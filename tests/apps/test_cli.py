@@ -14,6 +14,8 @@ from tests.apps.command import assert_one_line, storescope
 COMMANDS: tuple[list[str], ...] = (
     [],
     ["demo"],
+    ["load"],
+    ["view"],
     ["audit"],
     ["audit", "keygen"],
     ["audit", "verify"],
@@ -36,6 +38,9 @@ HEAVY = (
     "rich",
     "sqlite3",
     "grafana_foundation_sdk",
+    "google.protobuf",
+    "starlette",
+    "uvicorn",
 )
 
 

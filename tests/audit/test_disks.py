@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-TIMEOUT = 0.5
-SLACK = 0.35
+TIMEOUT = 1.0
+SLACK = 0.9
 """What a call may take beyond the log's time-out on a busy machine; less than another time-out."""
 CLOSE_SECONDS = 5.0
 

@@ -15,7 +15,7 @@ from storescope.middleware import AuditLog
 from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._verify import Verdict, verify
-from tests.audit.logs import records_of
+from tests.audit.logs import records_of, until
 
 STOPPED = """
 import asyncio, os, sys
@@ -131,4 +131,17 @@ def test_a_damaged_intent_stops_no_writer(spoil: bytes, tmp_path: Path) -> None:
         file.write(b'"phase":"intent"' + spoil + b"\n")
     with AuditLog.open(folder, auditor=public) as log:
         pass
+    assert len(unknowns(log)) == 1
+
+
+async def test_a_folder_that_could_not_be_used_at_first_is_recovered_all_the_same(tmp_path: Path) -> None:
+    public, _ = generate(tmp_path / "auditor")
+    folder, away = tmp_path / "audit", tmp_path / "away"
+    stop_one(folder, public)
+    folder.rename(away)
+    folder.touch()
+    async with AuditLog.open(folder, auditor=public) as log:
+        folder.unlink()
+        away.rename(folder)
+        await until(lambda: log.stats.records["recovery"] == 1)
     assert len(unknowns(log)) == 1

@@ -12,10 +12,11 @@ from storescope.middleware import AuditLog
 from storescope.middleware._audit._chain import next_key
 from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import StreamKeys, generate, load_secret
+from storescope.middleware._audit._reading._read import LogReader
 from storescope.middleware._audit._verify import Verdict, verify
 from storescope.middleware._audit._writing import _retention, _writer
 from storescope.middleware._audit._writing._stream import Stream
-from tests.audit.logs import only_stream, records_in, until, write_some
+from tests.audit.logs import only_stream, records_in, records_of, until, write_some
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +139,7 @@ async def test_a_stream_that_cannot_go_on_in_a_next_segment_is_left_for_a_new_on
             patch.setattr(Stream, "_begin", full)
             while log.stats.records["header"] < 2:
                 await write_some(log, 10)
-    assert len(streams_of(tmp_path / "audit")) == 2
+    assert len(streams_of(tmp_path / "audit")) >= 2
     assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.UNSEALED
 
 
@@ -179,3 +180,24 @@ async def test_what_is_done_to_the_live_file_is_noticed_within_a_second_and_reco
         "longer": Verdict.UNSEALED,
     }
     assert verify(log.folder, tmp_path / "audit.key").verdict is worst[what]
+
+
+async def test_a_reader_that_follows_sees_every_record_once_over_segments_that_are_packed(tmp_path: Path) -> None:
+    folder, read = tmp_path / "audit", list[tuple[str, int]]()
+    logs = [AuditLog.open(folder, segment_bytes=4_000, durability=durability) for durability in ("group", "none")]
+    with LogReader(folder) as reader:
+
+        def follow() -> None:
+            read.extend((entry.record["stream"], entry.record["seq"]) for entry in reader.read())
+
+        for _ in range(40):
+            for log in logs:
+                await write_some(log, 3)
+            follow()
+        await until(lambda: len(list(folder.glob("*.gz"))) >= 2)
+        for log in logs:
+            log.close()
+        follow()
+        assert reader.problems == 0
+    assert sorted(read) == [(record["stream"], record["seq"]) for record in records_of(logs[0])]
+    assert max(len(segments) for segments in streams_of(folder).values()) > 3

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ import pytest
 
 from storescope.middleware import ResidencyPolicy
 from storescope.middleware._region._decision import REASONS
+from tests.docs.viewers import Viewers
 from tests.middleware.driver_spans import uninstrument
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"python", "sh", "toml", "text", "json", "sql"}
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 DOCUMENTED_REDIS = "redis://localhost:6379/0"
 DOCUMENTED_POSTGRES = "postgresql://agent:secret@localhost:5432/agents"
 
@@ -60,6 +63,12 @@ async def test_the_blocks_of_a_page_run_in_order(
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "examples" / "policy.toml", tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    with Viewers() as viewers:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{viewers.port}")
+        await _run_page(page, tmp_path, viewers, redis_url, postgres_url)
+
+
+async def _run_page(page: Path, folder: Path, viewers: Viewers, redis_url: str, postgres_url: str) -> None:
     namespace: dict[str, Any] = {}
     printed = ""  # by the last command
     for block in blocks(page):
@@ -67,25 +76,36 @@ async def test_the_blocks_of_a_page_run_in_order(
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":
-            printed = _run_commands(text)
+            printed = _run_commands(text, viewers)
         elif block.language == "text" and printed:
             assert_shown(text, printed)
             printed = ""
         elif block.language == "toml":
-            (tmp_path / "policy.toml").write_text(text)
-            ResidencyPolicy.load(tmp_path / "policy.toml")
+            (folder / "policy.toml").write_text(text)
+            ResidencyPolicy.load(folder / "policy.toml")
 
 
 async def _run_python(text: str, where: str, namespace: dict[str, Any]) -> None:
-    """Run a block as if it stood in the body of an async function."""
+    """Run a block as if it stood in the body of an async function; one that is a whole program, as that."""
+    if "asyncio.run(" in text:
+        _run_program(text)
+        return
     code = compile(text, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(code, namespace)
     if inspect.isawaitable(result):
         await result
 
 
-def _run_commands(text: str) -> str:
-    """Run each line as a command; a comment may say `exits 1`. Return what the last one printed."""
+def _run_program(text: str) -> None:
+    subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, timeout=60)
+
+
+def _run_commands(text: str, viewers: Viewers) -> str:
+    """Run each line as a command; a comment may say `exits 1`. Return what the last one printed.
+
+    A viewer runs on until the page or the next one ends it. What `pip install` would bring is here already: only
+    the extra that it names must be there; tests/view installs it from the wheel.
+    """
     printed = ""
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
@@ -94,6 +114,12 @@ def _run_commands(text: str) -> str:
         # `make test` is what runs this; make is asked what it would do.
         command = ["make", "-C", str(ROOT), "-n", *words[1:]] if words[0] == "make" else words
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        if words[:2] == ["pip", "install"]:
+            assert _extras_of(words[2:]) <= EXTRAS
+            continue
+        if viewers.serves(words):
+            printed = viewers.start(words, path)
+            continue
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=110
         )
@@ -101,6 +127,12 @@ def _run_commands(text: str) -> str:
         assert done.returncode == int(exits[1] if exits else 0), f"{line}: {done.stdout}{done.stderr}"
         printed = done.stdout
     return printed
+
+
+def _extras_of(requirements: list[str]) -> set[str]:
+    """Return the extras of storescope that are named, and nothing else may be."""
+    named = [re.fullmatch(r"storescope\[([\w,]+)\]", requirement) for requirement in requirements]
+    return {extra for fits in named for extra in (fits[1] if fits else "what is this?").split(",")}
 
 
 def assert_shown(shown: str, printed: str) -> None:

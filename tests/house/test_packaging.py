@@ -90,5 +90,10 @@ def test_the_wheel_holds_the_files_that_are_no_code(wheel: Path) -> None:
     assert "storescope/dashboards/grafana/storage-traffic.json" in names
     scripts = {f"storescope/backends/_redis/{path.name}" for path in (ROOT / "backends/_redis").glob("*.lua")}
     assert scripts
+    page = {f"storescope/apps/view/static/{path.name}" for path in (ROOT / "apps/view/static").iterdir()}
+    assert {"index.html", "app.js", "app.css", "uplot.esm.js", "uplot.LICENSE.txt"} <= {
+        Path(name).name for name in page
+    }
+    assert page <= names
     assert scripts <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "examples/"))]

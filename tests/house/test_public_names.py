@@ -10,6 +10,7 @@ import pytest
 PACKAGES = (
     "storescope",
     "storescope.apps",
+    "storescope.apps.view",
     "storescope.backends",
     "storescope.conformance",
     "storescope.dashboards",

@@ -16,7 +16,7 @@ from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._writing._reserve import Reserve, ReserveError
 from storescope.middleware._audit._writing._stream import Stream
 from storescope.middleware._audit._writing._tails import heads_of
-from storescope.middleware._log import tell
+from storescope.middleware._log import tell, tell_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,20 +121,21 @@ class Journal:
         stream = self.stream
         if stream is None:
             return 0, self.failed("open", "its folder cannot be used", len(texts))
-        fault: AuditError | None = None
-        written = len(texts)
+        written, fault = 0, None
         try:
             self.reserve.check_after(stream.size)
             self._say_own(stream)
-            stream.write(texts)
         except OSError as error:
-            written = 0 if stream.ended or len(texts) == 1 else _write_singly(stream, texts)
-            reason = "reserve" if isinstance(error, ReserveError) else "write"
-            fault = self.failed(reason, error.strerror, len(texts) - written)
-            self._leave_if_ended()
+            fault = error
+        else:
+            written, fault = _write_most(stream, texts)
         for phase in phases[:written]:
             self._stats.records[phase] += 1
-        return written, fault
+        if fault is None:
+            return written, None
+        self._leave_if_ended()
+        reason = "reserve" if isinstance(fault, ReserveError) else "write"
+        return written, self.failed(reason, fault.strerror, len(texts) - written)
 
     def say(self, phase: str, text: str) -> None:
         """Have a record of the log itself written before the next one of a call, or by `tend`; needs no lock."""
@@ -167,7 +168,7 @@ class Journal:
         except OSError as error:
             self._leave_if_ended()
             self._stats.failures["write"] += 1
-            tell("error", "storescope.audit.write_failed", reason=error.strerror)
+            tell_seldom("error", "storescope.audit.write_failed", reason=error.strerror)
             return []
 
     def sync(self) -> None:
@@ -285,17 +286,24 @@ class Journal:
 
     def _open_failed(self, reason: str | None) -> None:
         self._stats.failures["open"] += 1
-        tell("error", "storescope.audit.open_failed", folder=str(self._options.folder), reason=reason)
+        tell_seldom("error", "storescope.audit.open_failed", folder=str(self._options.folder), reason=reason)
 
 
-def _write_singly(stream: Stream, texts: Sequence[str]) -> int:
-    """Append what still fits of what could not be written at once; return how many."""
+def _write_most(stream: Stream, texts: Sequence[str]) -> tuple[int, OSError | None]:
+    """Append all at once, else what still fits; return how many, and why not all."""
+    try:
+        stream.write(texts)
+    except OSError as error:
+        if len(texts) == 1 or stream.ended:
+            return 0, error
+    else:
+        return len(texts), None
     for written, text in enumerate(texts):
         try:
             stream.write([text])
-        except OSError:
-            return written
-    return len(texts)
+        except OSError as error:
+            return written, error
+    return len(texts), None
 
 
 def refused(why: str | None) -> AuditError:

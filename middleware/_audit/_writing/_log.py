@@ -305,8 +305,7 @@ class AuditLog:
             self._fault = error
         finally:
             self._opened.set()
-        self._chores.do(self._upkeep.recover)
-        self._chores.do(self._upkeep.run)
+        self._keep_up()
 
     def _write(self, records: Sequence[Handed]) -> None:
         journal = self._journal
@@ -330,6 +329,9 @@ class AuditLog:
                 return
         for head in heads:
             self._announce_later(head)
+        self._keep_up()
+
+    def _keep_up(self) -> None:
         if self._upkeep.due():
             self._chores.do(self._upkeep.run)
 

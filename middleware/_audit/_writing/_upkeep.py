@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._writing._recovery import unfinished
 from storescope.middleware._audit._writing._retention import alone, pack, remove, sweep
+from storescope.middleware._log import telemetry_failed
 
 if TYPE_CHECKING:
     from storescope.middleware._audit._writing._journal import Journal
@@ -23,10 +24,11 @@ class Upkeep:
         self._options = options
         self._journal = journal
         self._due_at = time.monotonic() + UPKEEP_SECONDS
-        self._segment = 1
+        self._segment = 0
+        self._has_recovered = False
 
     def due(self) -> bool:
-        """Return, once each time, whether an hour has passed or a segment was closed."""
+        """Return, once each time, whether an hour has passed or a segment was begun, the first one too."""
         stream = self._journal.stream
         segment = 0 if stream is None else stream.segment
         if time.monotonic() < self._due_at and segment == self._segment:
@@ -34,27 +36,8 @@ class Upkeep:
         self._due_at, self._segment = time.monotonic() + UPKEEP_SECONDS, segment
         return True
 
-    def recover(self) -> None:
-        """Record as `unknown` what writers that stopped have left undone.
-
-        Raises:
-            OSError: If one of them cannot be read, or what is to be said not be written; the others were seen to.
-        """
-        folder, mine = self._options.folder, self._journal.stream
-        if mine is None:
-            return
-        fault: OSError | None = None
-        for stream in streams_of(folder):
-            try:
-                if stream != mine.id:
-                    self._recover(stream)
-            except OSError as error:
-                fault = error
-        if fault is not None:
-            raise fault
-
     def run(self) -> None:
-        """Pack closed segments and take away old ones, unless another process is at it.
+        """Recover what stopped writers left, the first time; then pack closed segments and take away old ones.
 
         Raises:
             OSError: If a file cannot be read, written or removed.
@@ -62,6 +45,9 @@ class Upkeep:
         options, stream = self._options, self._journal.stream
         if stream is None:
             return
+        if not self._has_recovered:
+            self._has_recovered = True
+            self._recover_all(stream.id)
         with alone(options.folder) as mine:
             if not mine:
                 return
@@ -70,6 +56,15 @@ class Upkeep:
                 remove(options.folder, stream.id, options.retain_days, self._say_tombstone)
             if options.compress:
                 pack(options.folder, stream.id)
+
+    def _recover_all(self, mine: str) -> None:
+        """Record as `unknown` what stopped writers have left undone; one that cannot be read stops nothing."""
+        for stream in streams_of(self._options.folder):
+            try:
+                if stream != mine:
+                    self._recover(stream)
+            except OSError as error:
+                telemetry_failed("audit", error)
 
     def _recover(self, stream: str) -> None:
         with unfinished(self._options.folder, stream) as said:
