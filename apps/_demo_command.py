@@ -51,12 +51,12 @@ def demo(  # noqa: PLR0913 (click passes one by keyword for each option)
       storescope demo --view
     """
     from storescope.apps._telemetry import log_to_stderr, opentelemetry_from_environment
-    from storescope.apps.demo import run
 
     log_to_stderr()
     if view:
         _run_with_viewer(backend, folder, as_json=as_json, port=port, opens=not no_open)
         return
+    from storescope.apps.demo import run
 
     with opentelemetry_from_environment("storescope-demo") as provider:
         report = asyncio.run(run(backend, folder, tracer_provider=provider))

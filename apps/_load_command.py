@@ -119,10 +119,11 @@ def load(  # noqa: PLR0913 (click gives one for each option)
 
 
 def _run(options: LoadOptions) -> LoadReport:
-    from storescope.apps._telemetry import opentelemetry_from_environment
+    from storescope.apps._telemetry import log_to_stderr, opentelemetry_from_environment
     from storescope.apps.load import run
     from storescope.apps.load._progress import bar
 
+    log_to_stderr()
     with opentelemetry_from_environment("storescope-load") as provider, bar(options.seconds) as watcher:
         return run(options, watcher, provider)
 
