@@ -16,7 +16,7 @@ test: lint servers
 	$(PY) -m coverage report
 
 # The same tests with the full numbers of rounds.
-test-long: export STORESCOPE_ROUNDS_SCALE := 20
+test-long: export STORESCOPE_ROUNDS_SCALE := 30
 test-long: export STORESCOPE_LONG := 1
 test-long: servers
 	$(PY) $(PYTEST) -o timeout=3600

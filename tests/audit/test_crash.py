@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
-ROUNDS = 15 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 IN_ONE_FOLDER = 5
 AT_ONCE = 3
 MOST_SECONDS = 0.3
