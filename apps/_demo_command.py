@@ -82,26 +82,20 @@ def _run_with_viewer(backend: str, folder: Path, *, as_json: bool, port: int, op
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry
 
     from storescope.apps.demo import HOME, prepare, run
+    from storescope.apps.load._serve import serving
     from storescope.apps.view import Options, Viewer
 
     _, secret = prepare()
     (HOME / "audit").mkdir(exist_ok=True)  # where its log will be
     registry = CollectorRegistry()
-    server, thread = start_http_server(0, "127.0.0.1", registry)
-    options = Options(
-        audit=HOME / "audit", audit_key=secret, metrics=f"http://127.0.0.1:{server.server_port}/metrics"
-    )
-    try:
+    with serving(registry, 0) as metrics:
+        options = Options(audit=HOME / "audit", audit_key=secret, metrics=metrics)
         with Viewer(port, options).start() as viewer:
             provider = TracerProvider(resource=Resource.create({"service.name": "demo-agent"}))
             provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{viewer.url}/v1/traces")))
             report = asyncio.run(run(backend, folder, tracer_provider=provider, registry=registry))
             _show(report, as_json=as_json)
             viewer.wait(lambda: announce(viewer, opens=opens))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from storescope.middleware._bounded import MOST_ERROR_TYPES
 from storescope.middleware._definitions import DURATION_BUCKETS, LISTED, RECORD_BYTES
 from storescope.middleware._log import telemetry_failed
 from storescope.middleware._record_size import measure_record
-from storescope.outcome import failure_of
+from storescope.outcome import OUTCOMES, failure_of
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
     from storescope.outcome import Failure
-
-_MOST_ERROR_TYPES = 50
 
 
 class Meter:
@@ -95,6 +94,7 @@ class _Series:
         self.client: dict[str, str | int] = {**named, **{name: value for name, value in known.items() if value}}
         region = backend.region or "unknown"
         self.own = {**named, "agent_storage.backend.name": backend.label, "agent_storage.backend.region": region}
+        self._ended = {outcome: {**self.own, "agent_storage.outcome": outcome} for outcome in OUTCOMES}
         self._lists = operation.verb == "listBySession"
         self._error_types: set[str] = set()
         sizes = meter.sizes
@@ -118,7 +118,7 @@ class _Series:
             elif self._size is not None:
                 self._size(call, result)
             meter.duration.record((perf_counter_ns() - call.opened_ns) / 1e9, client)
-            meter.operations.add(1, {**self.own, "agent_storage.outcome": outcome})
+            meter.operations.add(1, self._ended[outcome])
             decision = call.decision
             if decision is not None:
                 attributes = {
@@ -135,7 +135,7 @@ class _Series:
         """Add what failed: its class and, if the store gave one, its code. Past the bound it is `_OTHER`."""
         error_type = failure.error_type
         if error_type not in self._error_types:
-            if len(self._error_types) >= _MOST_ERROR_TYPES:
+            if len(self._error_types) >= MOST_ERROR_TYPES:
                 return {**self.client, "error.type": "_OTHER"}  # the convention's own word
             self._error_types.add(error_type)
         code = failure.error_type.partition(":")[2]

@@ -116,7 +116,7 @@ class _Spans:
         attributes: dict[str, Any] = dict(self._static)
         session_id = call.session_id
         if session_id is not None and self._session_ids != "none":
-            named = session_id if self._session_ids == "clear" else _hashed(session_id)
+            named = session_id if self._session_ids == "clear" else hash_session_id(session_id)
             attributes["gen_ai.conversation.id"] = named if named.isascii() else _encodable(named)
         context = call.context
         tenant, region = context.tenant, context.region
@@ -203,7 +203,8 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _hashed(session_id: str) -> str:
+def hash_session_id(session_id: str) -> str:
+    """Return what stands in a span for a session's id under `session_ids="hashed"`."""
     return blake2b(session_id.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 

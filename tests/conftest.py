@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgresServer, RedisServer
+from tests.wheel import build_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,3 +73,9 @@ def operator_url(backend_url: str, request: pytest.FixtureRequest) -> str:
         return backend_url
     server: PostgresServer = request.getfixturevalue("shared_postgres_server")
     return backend_url.replace(server.url, server.superuser_url)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from what git tracks, away from this tree."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))

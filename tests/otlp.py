@@ -1,4 +1,4 @@
-"""A local HTTP server that takes OTLP traces as a collector does, parsed with OpenTelemetry's own classes."""
+"""A local HTTP server that takes OTLP as a collector does, parsed with OpenTelemetry's own classes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Collected:
-    """What was received.
+    """The traces that were received.
 
     Attributes:
         endpoint: The server's URL, for OTEL_EXPORTER_OTLP_ENDPOINT.
         requests: Every export, parsed.
     """
 
-    def __init__(self) -> None:
-        self.endpoint = ""
-        self.requests: list[ExportTraceServiceRequest] = []
+    def __init__(self, received: Received) -> None:
+        self.endpoint = received.endpoint
+        self.requests: list[ExportTraceServiceRequest] = received.requests
 
     @property
     def spans(self) -> list[Span]:
@@ -56,36 +56,63 @@ def _value(attribute: KeyValue) -> Any:
     return getattr(attribute.value, kind)
 
 
+class Received:
+    """What a receiver was sent.
+
+    Attributes:
+        endpoint: The server's URL.
+        requests: Every export, parsed.
+        encodings: The `Content-Encoding` of each.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.requests: list[Any] = []
+        self.encodings: list[str | None] = []
+
+
 @contextmanager
-def collector() -> Generator[Collected]:
-    """Serve `/v1/traces` on a free port of 127.0.0.1."""
-    collected = Collected()
+def receiving(path: str, request: Any, answer: Any) -> Generator[Received]:
+    """Serve one OTLP path on a free port of 127.0.0.1.
+
+    Args:
+        path: `/v1/traces` or `/v1/logs`.
+        request: The message's class.
+        answer: The answer's class.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            assert self.path == "/v1/traces", self.path
+            encoding = self.headers.get("Content-Encoding")
+            assert self.path == path, self.path
             assert self.headers["Content-Type"] == "application/x-protobuf"
-            collected.requests.append(ExportTraceServiceRequest.FromString(body))
-            answer = ExportTraceServiceResponse().SerializeToString()
+            received.encodings.append(encoding)
+            received.requests.append(request.FromString(gzip.decompress(body) if encoding == "gzip" else body))
+            answered = answer().SerializeToString()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(answered)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(answered)
 
         def log_message(self, format: str, *args: Any) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        collected.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        received = Received(f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield collected
+            yield received
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def collector() -> Generator[Collected]:
+    """Take traces."""
+    with receiving("/v1/traces", ExportTraceServiceRequest, ExportTraceServiceResponse) as received:
+        yield Collected(received)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
 from storescope.apps.view._limits import MOST_NAME_CHARS, RefusedError
+from storescope.middleware._tracing import hash_session_id
 from storescope.outcome import OUTCOMES
 
 if TYPE_CHECKING:
@@ -88,5 +88,4 @@ class Filter:
 
 def session_parameters(session: str) -> dict[str, str]:
     """Return a session's id as spans may have it: as it is, and as `tracing(session_ids="hashed")` writes it."""
-    hashed = blake2b(session.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-    return {"session": session, "session_hash": hashed}
+    return {"session": session, "session_hash": hash_session_id(session)}

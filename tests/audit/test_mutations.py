@@ -18,6 +18,7 @@ from storescope.middleware._audit._keys import load_secret
 from storescope.middleware._audit._verify import Verdict
 from tests.audit.forge import Maker, name, sound_folder, write_anchor
 from tests.audit.logs import ROUNDS_SCALE
+from tests.audit.spoiling import LINES, change_lines
 from tests.audit.verdicts import both
 
 if TYPE_CHECKING:
@@ -53,34 +54,10 @@ def plain(file: str, content: bytes) -> bytes:
         return b"it does not unpack"
 
 
-LINES = ("byte", "drop", "double", "swap", "insert", "cut", "take from another")
 SEGMENTS = ("lose", "rename", "copy", "exchange", "pack", "unpack", "both forms", "spoil packed", "empty")
 change = st.tuples(
     st.sampled_from(LINES + SEGMENTS), st.integers(0, 10**6), st.integers(0, 10**6), st.binary(max_size=40)
 )
-
-
-def change_lines(kind: str, content: bytes, other: bytes, at: int, junk: bytes) -> bytes:
-    lines, theirs = content.splitlines(keepends=True), other.splitlines(keepends=True)
-    if not lines or not theirs:
-        return content
-    one, two = at % len(lines), at // 7 % len(lines)
-    if kind == "byte":
-        where = at % len(content)
-        return content[:where] + junk[:1] + content[where + 1 :]
-    if kind == "cut":
-        return content[: at % len(content)]
-    if kind == "drop":
-        del lines[one]
-    elif kind == "double":
-        lines.insert(two, lines[one])
-    elif kind == "swap":
-        lines[one], lines[two] = lines[two], lines[one]
-    elif kind == "insert":
-        lines.insert(one, junk.replace(b"\n", b" ") + b"\n")
-    else:
-        lines[one] = theirs[at // 7 % len(theirs)]
-    return b"".join(lines)
 
 
 def spoil(files: Files, kind: str, first: int, second: int, junk: bytes) -> None:

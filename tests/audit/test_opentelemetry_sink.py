@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from storescope import AuditError, CallContext, ResidencyError, Store, wrap
 from storescope.middleware import OpenTelemetrySink, audit, region_guard, tracing
 from tests.audit.logs import BACKEND, HANDLERS
+from tests.otlp import Received, receiving
 from tests.policies import EU_ONLY, FORBIDDEN, REGION
 
 if TYPE_CHECKING:
@@ -32,41 +33,22 @@ if TYPE_CHECKING:
 
 
 class Collector:
-    """An OTLP/HTTP endpoint on a free port, and a provider that exports to it."""
+    """What an OTLP/HTTP endpoint was sent, and a provider that exports to it."""
 
-    def __init__(self) -> None:
-        received = self.received = list[ExportLogsServiceRequest]()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                assert (self.path, self.headers["Content-Encoding"]) == ("/v1/logs", "gzip")
-                received.append(ExportLogsServiceRequest.FromString(gzip.decompress(body)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        endpoint = f"http://127.0.0.1:{self.server.server_port}/v1/logs"
+    def __init__(self, received: Received) -> None:
+        self.received = received
         self.provider = LoggerProvider(shutdown_on_exit=False)
-        exporter = OTLPLogExporter(endpoint, compression=Compression.Gzip)
+        exporter = OTLPLogExporter(f"{received.endpoint}/v1/logs", compression=Compression.Gzip)
         self.provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-
-    def close(self) -> None:
-        self.provider.shutdown()
-        self.server.shutdown()
-        self.server.server_close()
 
     @property
     def records(self) -> list[LogRecord]:
         """What has arrived, once everything was sent."""
         assert self.provider.force_flush()
+        assert set(self.received.encodings) <= {"gzip"}
         return [
             record
-            for request in self.received
+            for request in self.received.requests
             for resource in request.resource_logs
             for scope in resource.scope_logs
             for record in scope.log_records
@@ -76,9 +58,10 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Generator[Collector]:
-    made = Collector()
-    yield made
-    made.close()
+    with receiving("/v1/logs", ExportLogsServiceRequest, ExportLogsServiceResponse) as received:
+        made = Collector(received)
+        yield made
+        made.provider.shutdown()
 
 
 def stack(provider: LoggerProvider | None, folder: Path, *outside: Middleware) -> Handlers:
@@ -129,7 +112,7 @@ async def test_a_write_arrives_as_two_events_with_the_names_that_spans_have(
         "agent_storage.audit.record": hashed,
         "agent_storage.audit.session": hashed,
     }
-    assert b"canary" not in b"".join(request.SerializeToString() for request in collector.received)
+    assert b"canary" not in b"".join(request.SerializeToString() for request in collector.received.requests)
 
 
 async def test_a_denial_warns_and_an_error_is_one(collector: Collector, tmp_path: Path) -> None:

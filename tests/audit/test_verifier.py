@@ -20,6 +20,7 @@ from storescope.middleware._audit._keys import generate, load_secret
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit.forge import Maker
 from tests.audit.logs import make_folder, write_some
+from tests.audit.spoiling import LINES, change_lines
 from tests.audit.verdicts import both
 
 if TYPE_CHECKING:
@@ -65,37 +66,13 @@ def test_every_changed_byte_is_found(folder: Path, sound: tuple[Path, Path]) -> 
 
 @st.composite
 def spoilings(draw: st.DrawFn) -> list[tuple[str, int, int, bytes]]:
-    kinds = ["byte", "drop", "double", "swap", "insert", "cut", "take from another stream"]
-    one = st.tuples(st.sampled_from(kinds), st.integers(0, 10**6), st.integers(0, 10**6), st.binary(max_size=40))
+    one = st.tuples(st.sampled_from(LINES), st.integers(0, 10**6), st.integers(0, 10**6), st.binary(max_size=40))
     return draw(st.lists(one, min_size=1, max_size=3))
 
 
 def spoil(paths: list[Path], kind: str, first: int, second: int, junk: bytes) -> None:
     path, other = paths[first % len(paths)], paths[second % len(paths)]
-    content = path.read_bytes()
-    lines = content.splitlines(keepends=True)
-    a, b = first % max(len(lines), 1), second % max(len(lines), 1)
-    if not lines:
-        return
-    if kind == "byte":
-        at = second % len(content)
-        path.write_bytes(content[:at] + junk[:1] + content[at + 1 :])
-        return
-    if kind == "cut":
-        path.write_bytes(content[: second % len(content)])
-        return
-    if kind == "drop":
-        del lines[a]
-    elif kind == "double":
-        lines.insert(b, lines[a])
-    elif kind == "swap":
-        lines[a], lines[b] = lines[b], lines[a]
-    elif kind == "insert":
-        lines.insert(a, junk.replace(b"\n", b" ") + b"\n")
-    else:
-        theirs = other.read_bytes().splitlines(keepends=True)
-        lines[a] = theirs[b % len(theirs)] if theirs else b"\n"
-    path.write_bytes(b"".join(lines))
+    path.write_bytes(change_lines(kind, path.read_bytes(), other.read_bytes(), second, junk))
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,4 +1,4 @@
-"""One run of everything, for all tests that look at what was emitted."""
+"""One run of everything, for all tests that look at what was emitted; and drivers that make spans."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.middleware.driver_spans import instrumented
 from tests.middleware.dynamodb_stub import dynamodb
@@ -16,6 +19,8 @@ from tests.middleware.emitted import Emitted
 from tests.otlp import collector
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from tests.servers import PostgresServer, RedisServer
 
 
@@ -44,3 +49,17 @@ def emitted(
             structlog.reset_defaults()
         seen.provider.shutdown()
     return seen
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
+    """A provider that the drivers are instrumented with."""
+    made = TracerProvider()
+    made.add_span_processor(SimpleSpanProcessor(exporter))
+    with instrumented(made):
+        yield made

@@ -9,34 +9,19 @@ import asyncpg
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from storescope import BackendInfo, wrap
 from storescope.backends import open_backend
 from storescope.middleware import tracing
-from tests.middleware.driver_spans import STABLE, attributes, instrumented
+from tests.middleware.driver_spans import STABLE, attributes
 from tests.middleware.dynamodb_stub import client, dynamodb
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 DYNAMODB = BackendInfo("aws.dynamodb", name="table", namespace="t1")
-
-
-@pytest.fixture
-def exporter() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
-    made = TracerProvider()
-    made.add_span_processor(SimpleSpanProcessor(exporter))
-    with instrumented(made):
-        yield made
 
 
 def split(exporter: InMemorySpanExporter) -> tuple[dict[str, ReadableSpan], list[ReadableSpan]]:

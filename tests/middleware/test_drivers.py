@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -26,23 +25,12 @@ from storescope.middleware._drivers._kinds import DRIVERS
 from storescope.middleware._drivers._tracer import DriverTracerProvider
 from tests.middleware.driver_spans import STABLE, attributes, instrumented
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 
 @pytest.fixture
-def exporter() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
-    """A provider that the drivers are instrumented with."""
-    made = TracerProvider()
-    made.add_span_processor(SimpleSpanProcessor(exporter))
-    with instrumented(made):
-        assert instrument_drivers(tracer_provider=made) == ("redis", "asyncpg", "botocore")  # changes nothing
-        yield made
+def provider(provider: TracerProvider) -> TracerProvider:
+    """One that the drivers are instrumented with; doing it again changes nothing."""
+    assert instrument_drivers(tracer_provider=provider) == ("redis", "asyncpg", "botocore")
+    return provider
 
 
 async def test_they_lie_below_under_stable_names_without_values(

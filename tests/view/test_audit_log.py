@@ -15,28 +15,14 @@ from storescope import AuditError, ResidencyError, call_context, wrap
 from storescope.apps.view import Options, Viewer, _audit_log
 from storescope.apps.view._audit_log import AuditFollower
 from storescope.backends import open_backend
-from storescope.middleware import AuditLog, ResidencyPolicy, audit, region_guard, tracing
+from storescope.middleware import AuditLog, audit, region_guard, tracing
 from storescope.middleware._audit._keys import generate
+from tests.policies import EU_ONLY
 from tests.view.sending import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-POLICY = """
-schema = "residency/1"
-version = "1"
-mode = "enforce"
-min_confidence = "declared"
-[regions]
-eu = ["aws:eu-west-1"]
-[tenants]
-acme = "eu-only"
-[rules.eu-only]
-store = ["eu"]
-access = ["eu"]
-home = "aws:eu-west-1"
-"""
 
 
 @pytest.fixture
@@ -52,13 +38,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def calls(folder: Path, public: Path, provider: TracerProvider) -> None:
     """Write a session, and be denied."""
-    (folder.parent / "policy.toml").write_text(POLICY)
-    policy = ResidencyPolicy.load(folder.parent / "policy.toml")
     async with (
         open_backend("memory:", region="aws:eu-west-1") as backend,
         AuditLog.open(folder, auditor=public) as log,
     ):
-        guard = region_guard(policy, caller_region="aws:eu-west-1")
+        guard = region_guard(EU_ONLY, caller_region="aws:eu-west-1")
         handlers = wrap(backend, tracing(tracer_provider=provider), audit(log), guard)
         with call_context(tenant="acme", actor="agent", region="aws:eu-west-1"):
             await handlers["session.set"](id="s1", value={})

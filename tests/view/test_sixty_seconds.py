@@ -23,32 +23,6 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    """The wheel, built from what git tracks."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        source, target = ROOT / name, tmp_path / "source" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink():
-            target.symlink_to(source.readlink())
-        elif source.exists():
-            target.write_bytes(source.read_bytes())
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "-w",
-        str(tmp_path),
-        str(tmp_path / "source"),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(tmp_path.glob("*.whl"))
-
-
 @pytest.mark.timeout(600)  # it downloads from the package index
 def test_the_first_trace(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

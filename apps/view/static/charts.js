@@ -1,5 +1,5 @@
 // Charts of a Prometheus endpoint: rate, errors, durations, in flight, denials.
-import uPlot from "./uplot.esm.js";
+import uPlot from "./uplot.min.js";
 import { h, id } from "./dom.js";
 import { count, duration, rate, time } from "./format.js";
 import { moves, onKeys } from "./keys.js";

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._files import MOST_LINE_BYTES, open_now, streams_of
+from storescope.middleware._audit._ends import end_of
+from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._json import to_json
 from storescope.middleware._audit._keys import sync_folder
 from storescope.middleware._audit._line import parse_record
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from typing import IO
 
     from storescope.middleware._audit._files import Segment
-
-_TAIL_BYTES = 64 * 1024
-_CHUNK_BYTES = 1024 * 1024
-_TOO_LONG = "the last line is longer than any record can be"
 
 
 def anchor_lines(folder: str | Path, report: Callable[[Problem], None]) -> Iterator[str]:
@@ -89,7 +86,7 @@ def last_record(segments: Sequence[Segment]) -> dict[str, Any] | None:
         OSError, EOFError, zlib.error: If a file cannot be read.
     """
     for segment in reversed(segments):
-        line = _last_line(segment)
+        line = end_of(segment).line
         if line is not None:
             return parse_record(line)
     return None
@@ -99,44 +96,3 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-
-
-def _last_line(segment: Segment) -> bytes | None:
-    """Return the last line that has its line feed, without it."""
-    segment, file = open_now(segment)
-    with file:
-        return _end_of_stream(file) if segment.packed else _end_of_file(file)
-
-
-def _end_of_file(file: IO[bytes]) -> bytes | None:
-    """Read backwards, in growing pieces: a header with many announcements is long."""
-    size, tail = file.seek(0, os.SEEK_END), _TAIL_BYTES
-    while True:
-        file.seek(max(0, size - tail))
-        whole, ended, _ = file.read(min(tail, size)).rpartition(b"\n")
-        _, found, line = whole.rpartition(b"\n")
-        if found or (ended and tail >= size):
-            return _checked(line)
-        if tail >= size:
-            return None
-        if tail > 2 * MOST_LINE_BYTES:  # of the torn line and of the last whole one
-            raise ValueError(_TOO_LONG)
-        tail *= 4
-
-
-def _end_of_stream(file: IO[bytes]) -> bytes | None:
-    """Read what is compressed from its beginning: there is no other way to its end."""
-    last, rest = None, b""
-    while chunk := file.read(_CHUNK_BYTES):
-        whole, ended, rest = (rest + chunk).rpartition(b"\n")
-        if ended:
-            last = whole.rpartition(b"\n")[2]
-        elif len(rest) > MOST_LINE_BYTES:
-            raise ValueError(_TOO_LONG)
-    return None if last is None else _checked(last)
-
-
-def _checked(line: bytes) -> bytes:
-    if len(line) >= MOST_LINE_BYTES:
-        raise ValueError(_TOO_LONG)
-    return line

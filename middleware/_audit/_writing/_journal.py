@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._files import LAST_SEGMENT
-from storescope.middleware._audit._ids import ClearIds, IdHasher
+from storescope.middleware._audit._ids import NO_IDS, ClearIds, IdHasher
 from storescope.middleware._audit._keys import load_or_make_id_key
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._writing._reserve import Reserve, ReserveError
@@ -37,7 +37,7 @@ class Journal:
     Attributes:
         lock: Held while the stream is used or changed.
         stream: What is written to; None where none could be opened.
-        hasher: What ids are written with; None until the folder could be used once.
+        hasher: What ids are written with; nothing of them while there was no folder to take the key from.
         sealed_at: When the last seal was written, on the monotonic clock, in seconds.
         reserve: How much is free, and whether that is enough.
     """
@@ -62,7 +62,7 @@ class Journal:
         """
         self.lock = threading.Lock()
         self.stream: Stream | None = None
-        self.hasher: IdHasher | None = None
+        self.hasher: IdHasher = NO_IDS
         self.sealed_at = 0.0
         self._options = options
         self._auditor = auditor

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._ids import NO_IDS, IdHasher
 from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._audit._sinks._processors import Processors
 from storescope.middleware._audit._writing._auditor import auditor_of
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from nacl.public import PublicKey
 
     from storescope.middleware._audit._head import Head
+    from storescope.middleware._audit._ids import IdHasher
     from storescope.middleware._audit._sinks._processors import Processor
     from storescope.middleware._audit._writing._options import Durability
     from storescope.middleware._audit._writing._override import OnFailure
@@ -161,7 +161,7 @@ class AuditLog:
     @property
     def hasher(self) -> IdHasher:
         """What ids are written with; nothing is written of them while there was no folder to take the key from."""
-        return self._journal.hasher or NO_IDS
+        return self._journal.hasher
 
     def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
         """Take one record, as `AuditSink` says. Handed to the operating system, a killed process does not lose it.
@@ -178,7 +178,7 @@ class AuditLog:
             AuditError: Here or when awaited, if it could not be written; a `gap` record will say how many were
                 not.
         """
-        if self._closed or self._forked:
+        if self._closed:  # after a fork too
             raise self._journal.failed("closed", self._why_closed())
         journal = self._journal
         if self._processors is not None:

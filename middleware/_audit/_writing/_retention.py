@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from storescope.middleware._audit._ends import end_of
 from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
 from storescope.middleware._audit._keys import sync_folder
 from storescope.middleware._audit._record import own_record
@@ -94,15 +95,10 @@ def _pack(path: Path) -> None:
 def closing_seal(segment: Segment) -> dict[str, Any] | None:
     """Return the seal that closes a segment; None if it is not closed."""
     record: dict[str, Any] = {}
-    with segment.open() as file:
-        if not segment.packed:
-            file.seek(max(0, segment.path.stat().st_size - 4_096))
-        last = b""
-        while line := file.readline(MOST_LINE_BYTES):
-            last = line
-    if last.endswith(b"\n") and _SEAL in last:
-        with suppress(ValueError):
-            record = json.loads(last)
+    with suppress(ValueError):  # the verifier says what that line is
+        line, torn = end_of(segment)
+        if line is not None and _SEAL in line and not torn:
+            record = json.loads(line)
     return record if record.get("closes") in {"segment", "stream"} else None
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from storescope.middleware._audit._ends import end_of
 from storescope.middleware._audit._files import MOST_LINE_BYTES, Segment, streams_of
 from storescope.middleware._audit._head import Head
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_TAIL_BYTES = 65_536
 
 
 def heads_of(folder: Path, *, but: str | None = None) -> list[Head]:
@@ -43,7 +41,7 @@ def head_of(segment: Segment) -> Head | None:
 def last_record(segment: Segment) -> dict[str, Any]:
     """Return the last whole record of a segment that is not packed; nothing if there is none that can be read."""
     try:
-        record = json.loads(_last_line(segment.path))
+        record = json.loads(end_of(segment).line or b"")
     except (FileNotFoundError, ValueError, RecursionError):
         return {}  # packed meanwhile; or damaged, and the verifier says how
     return record if isinstance(record, dict) else {}
@@ -66,16 +64,3 @@ def _head(found: Any) -> Head | None:
         return None
     well_formed = type(stream) is str and type(seq) is int and type(mac) is str
     return Head(stream, seq, mac) if well_formed else None
-
-
-def _last_line(path: Path) -> bytes:
-    """Return the last whole line of a file; nothing if there is none."""
-    with path.open("rb") as file:
-        size, tail = file.seek(0, os.SEEK_END), _TAIL_BYTES
-        while True:  # a header with many announcements may be long
-            file.seek(max(0, size - tail))
-            begin, _, _ = file.read(tail).rpartition(b"\n")
-            _, found, line = begin.rpartition(b"\n")
-            if found or tail >= min(size, MOST_LINE_BYTES):
-                return line
-            tail *= 4
