@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-PYTEST := -m pytest -q -n auto --maxprocesses 4 # each worker has servers of its own
+PYTEST := -m pytest -q -n auto --maxprocesses 4 --dist worksteal # each worker has servers of its own
 
 .PHONY: demo test test-long bench lint format servers clean
 

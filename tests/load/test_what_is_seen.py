@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from storescope.middleware._definitions import METRICS
 from storescope.outcome import OUTCOMES
 from tests.apps.command import storescope
@@ -12,6 +14,8 @@ from tests.load.loads import Samples, running
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.unmeasured
 
 COUNTING_CONFLICTS = ("redis:", "postgresql:")
 """The stores where two updates can meet; the others make one after the other."""
