@@ -132,6 +132,7 @@ def test_a_failure_says_what_was_expected_and_what_it_protects(tmp_path: Path) -
     assert "_pytest.py:" not in output, "the suite's own code is no part of what a user has to read"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("form", "says"),
     [

@@ -39,7 +39,7 @@ def test_every_outcome_and_metric_gets_data(backend_url: str, tmp_path: Path) ->
         "--backend",
         backend_url,
         "--seconds",
-        8,
+        5,
         "--sessions",
         12,
         *shares,
