@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Reopen, Result, Subject, run, run_case
 from tests.conformance import wrapping
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONG = "STORESCOPE_LONG" in os.environ
 pytestmark = pytest.mark.unmeasured
 
 

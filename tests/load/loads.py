@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from storescope.apps.load import LoadOptions, LoadReport, run
 from tests.apps.command import PROGRAM
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,11 +52,11 @@ class Watching:
 def run_here(
     watcher: Watching | None = None, provider: TracerProvider | None = None, **options: Any
 ) -> LoadReport:
-    """Run a load in this process: on `memory:`, for a second, without faults, unless options say otherwise."""
+    """Run a load in this process: on `memory:`, for a second, without faults, unless options say so."""
     usual: dict[str, Any] = {
         "backend": "memory:",
         "sessions": 5,
-        "seconds": 1.0,
+        "seconds": 2.0 if LONG else 1.0,
         "errors": 0.0,
         "denials": 0.0,
         "metrics_port": 0,

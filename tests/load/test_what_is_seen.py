@@ -11,6 +11,7 @@ from storescope.middleware._definitions import METRICS
 from storescope.outcome import OUTCOMES
 from tests.apps.command import storescope
 from tests.load.loads import Samples, running
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def test_every_outcome_and_metric_gets_data(backend_url: str, tmp_path: Path) ->
         "--backend",
         backend_url,
         "--seconds",
-        5,
+        8 if LONG else 5,
         "--sessions",
         12,
         *shares,

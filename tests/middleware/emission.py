@@ -28,6 +28,7 @@ from tests.middleware.dynamodb_stub import client
 from tests.middleware.emission_log_lines import log_lines
 from tests.policies import EU_ONLY, FORBIDDEN, REGION
 from tests.region.policies import EU, US, sound
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,8 @@ def _emits_more(case: Case) -> bool:
     message has one of a session too.
     """
     theme = case.function.__module__.rpartition(".")[2]
-    return not case.needs_reopen and theme != "_values" and (theme != "_ids" or case.entity == "message")
+    new = theme != "_values" and (theme != "_ids" or case.entity == "message")
+    return not case.needs_reopen and (new or LONG)
 
 
 async def _pipeline(url: str) -> None:
