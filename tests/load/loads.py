@@ -16,7 +16,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from storescope.apps.load import LoadOptions, LoadReport, run
 from tests.apps.command import PROGRAM
-from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -52,11 +51,11 @@ class Watching:
 def run_here(
     watcher: Watching | None = None, provider: TracerProvider | None = None, **options: Any
 ) -> LoadReport:
-    """Run a load in this process: on `memory:`, for a second, without faults, unless options say so."""
+    """Run a load in this process: on `memory:`, for two seconds, without faults, unless options say otherwise."""
     usual: dict[str, Any] = {
         "backend": "memory:",
         "sessions": 5,
-        "seconds": 2.0 if LONG else 1.0,
+        "seconds": 2.0,
         "errors": 0.0,
         "denials": 0.0,
         "metrics_port": 0,
