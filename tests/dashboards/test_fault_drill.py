@@ -1,4 +1,4 @@
-"""Each fault, really caused, fires exactly the alerts that the table in the runbooks says; a quiet stack fires none."""
+"""Each fault, really caused, fires exactly the alerts that the runbooks say; a quiet stack fires none."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class _Link:
 
 
 class Proxy:
-    """Listens on a port of its own, in front of `port`; `delay` is for how long `SLOW` holds a piece, in seconds."""
+    """Listens on a port of its own, in front of `port`; `SLOW` holds a piece for `delay` seconds."""
 
     def __init__(self, port: int, delay: float = _DELAY) -> None:
         self._delay = delay

@@ -16,7 +16,7 @@ from tests.faults.proxy import Mode, Proxy
 from tests.servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
 
     from tests.dashboards.drill.stack import Stack
