@@ -58,10 +58,7 @@ def test_every_alert_has_a_unit_test_that_fires_it() -> None:
     assert {case["alertname"] for case in cases if case["exp_alerts"]} == {alert["alert"] for alert in alerts()}
 
 
-@pytest.mark.parametrize(
-    ("rule", "spoilt"),
-    [("> 0.01", "> 0.2"), ("< 604800", "< 900000"), ("> 10\n", "> 0\n"), ("and on (job, instance)", "or")],
-)
+@pytest.mark.parametrize(("rule", "spoilt"), [("> 0.01", "> 0.2"), ("and on (job, instance)", "or")])
 def test_a_rule_that_is_off_fails_its_unit_test(rule: str, spoilt: str, tmp_path: Path) -> None:
     (states,) = (file for file in UNIT_TESTS if file.name == "states.test.yaml")
     for path in PROMETHEUS.glob("*.yaml"):

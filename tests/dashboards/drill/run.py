@@ -53,7 +53,8 @@ Alerts: TypeAlias = "dict[str, set[str]]"
 
 def table() -> Alerts:
     """Return what the runbooks say: fault -> the alerts that it fires."""
-    rows = re.findall(r"^\| ([a-z -]+) \| (.+) \|$", RUNBOOKS.read_text(), re.MULTILINE)
+    section = RUNBOOKS.read_text().split("\n## ")[1]
+    rows = re.findall(r"^\| ([a-z -]+) \| (.+) \|$", section, re.MULTILINE)
     return {fault: set(re.findall(r"\[(\w+)\]", alerts)) for fault, alerts in rows if fault != "fault"}
 
 
