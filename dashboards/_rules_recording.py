@@ -66,7 +66,7 @@ def _answered(objectives: Objectives, window: int) -> Vector:
 
 def _slow(objectives: Objectives, window: int) -> Vector:
     """Answered calls less those within the objective; the bucket's bound is written as it is exposed."""
-    bound = floatToGoString(objectives.latency_seconds)
+    bound: str = floatToGoString(objectives.latency_seconds)  # type: ignore[no-untyped-call] # theirs
     fast = series_of(objectives.job, DURATION, "_bucket", outcome=ANSWERED, le=bound)
     within = total(rate(fast, duration(window)), *LEVEL)
     return Vector(f"{_answered(objectives, window).expr}\n-\n{within.expr}", within.labels)
