@@ -109,7 +109,7 @@ def to_yaml(groups: Sequence[Group], objectives: Objectives) -> str:
     """
     yaml = require_extra("yaml", extra="dashboards")
 
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc, name-defined, unused-ignore]  # imported when it is needed
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc, name-defined] # it is imported when it is needed
         """Writes texts of several lines as blocks."""
 
     def text(dumper: Any, value: str) -> Any:

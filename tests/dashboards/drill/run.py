@@ -17,7 +17,7 @@ from tests.dashboards.drill.stack import Stack
 from tests.faults.disks import small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tests.dashboards.drill.faults import Fault
     from tests.dashboards.prometheus_server import Prometheus
@@ -43,6 +43,9 @@ OBJECTIVES = Objectives(
     seal_seconds=5,
     exception_seconds=3_600,
 )
+QUIET = "nothing"
+"""The stack that nothing is done to."""
+
 WARM_SCRAPES = 6
 MORE_SCRAPES = 16
 """After all have fired: the longest window and the longest hold, so that what should not fire had the time to."""
@@ -85,7 +88,7 @@ async def drill(folder: Path, expected: Alerts) -> Alerts:
         for name, fault in faults.items():
             await fault.inject(stacks[name])
         await _felt(prometheus, faults, expected)
-        await _scraped(prometheus, ["nothing"], MORE_SCRAPES, since=time.time())
+        await _scraped(prometheus, [QUIET], MORE_SCRAPES)
         return _fired(prometheus)
 
 
@@ -95,15 +98,12 @@ async def _start(name: str, fault: Fault, folder: Path, opened: AsyncExitStack) 
     return await opened.enter_async_context(Stack(own, fault.site))
 
 
-async def _scraped(
-    prometheus: Prometheus, jobs: Mapping[str, int] | list[str], times: int, since: float = 0.0
-) -> None:
-    """Wait until each job was scraped so many times since then."""
-    window = 300 if not since else 0
-    give_up = time.monotonic() + DEADLINE_SECONDS
+async def _scraped(prometheus: Prometheus, jobs: Iterable[str], times: int) -> None:
+    """Wait until each job was scraped so many times from now on."""
+    begun, give_up = time.time(), time.monotonic() + DEADLINE_SECONDS
     while True:
-        seconds = window or max(1, int(time.time() - since))
-        counts = _by_job(prometheus, f"count_over_time(up[{seconds}s])")
+        since = max(1, int(time.time() - begun))
+        counts = _by_job(prometheus, f"sum_over_time(up[{since}s])")
         if all(counts.get(job, 0) >= times for job in jobs):
             return
         assert time.monotonic() < give_up, f"scrapes: {counts}"
