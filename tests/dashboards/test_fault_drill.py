@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storescope.dashboards import build_rules
 from tests.dashboards.drill.faults import FAULTS
-from tests.dashboards.drill.run import OBJECTIVES, differences, drill, table
+from tests.dashboards.drill.run import differences, drill, table
+from tests.dashboards.shipped import alerts
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def alerts() -> set[str]:
-    """Return every alert that is shipped."""
-    texts = build_rules(OBJECTIVES).values()
-    words = [line.split() for text in texts for line in text.splitlines()]
-    return {line[2] for line in words if line[:2] == ["-", "alert:"]}
 
 
 @pytest.mark.timeout(300)
@@ -31,7 +24,7 @@ async def test_each_fault_fires_exactly_its_alerts(tmp_path: Path) -> None:
     assert list(expected) == list(FAULTS)
     fired = await drill(tmp_path, expected)
     assert differences(expected, fired) == []
-    for alert in alerts():
+    for alert in (rule["alert"] for rule in alerts()):
         without = {fault: names - {alert} for fault, names in fired.items()}
         assert differences(expected, without), f"no fault needs {alert}"
         always = {fault: fired.get(fault, set()) | {alert} for fault in expected}

@@ -15,6 +15,7 @@ from storescope.dashboards._errors import DashboardError
 from storescope.dashboards._queries import series_of, total
 from storescope.middleware._definitions import AUDIT_FAILURES, OPERATIONS
 from tests.dashboards.prometheus_server import find_binary
+from tests.dashboards.shipped import alerts
 
 UNIT_TESTS = sorted((Path(__file__).parent / "rules").glob("*.test.yaml"))
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "operate" / "runbooks.md"
@@ -25,13 +26,6 @@ def promtool(*arguments: object) -> tuple[int, str]:
     command = [find_binary("promtool"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
-
-
-def alerts(objectives: Objectives | None = None) -> list[dict[str, Any]]:
-    """Return every alert as Prometheus reads it."""
-    files = map(yaml.safe_load, build_rules(objectives).values())
-    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
-    return [rule for rule in rules if "alert" in rule]
 
 
 def test_the_committed_rules_are_up_to_date() -> None:
