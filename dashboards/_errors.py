@@ -6,4 +6,4 @@ from storescope.errors import StorageError
 
 
 class DashboardError(StorageError):
-    """Dashboards or rules cannot be generated, checked or drawn as it was asked for; the text says what is wrong."""
+    """Dashboards or rules cannot be generated, checked or drawn as asked; the text says what is wrong."""

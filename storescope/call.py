@@ -49,6 +49,11 @@ class BackendInfo:
         """The backend's name in metrics and audit records."""
         return self.name or self.system
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Its labels `backend` and `region` in metrics; what is not known is `unknown`."""
+        return self.label, self.region or "unknown"
+
 
 UNKNOWN_BACKEND = BackendInfo(system="unknown")
 """Stands for a handler map of which `wrap` was told nothing."""
@@ -175,6 +180,7 @@ It may carry, as attributes, any of:
 
 - `layer`: its name; `wrap` refuses the same layer twice.
 - `inside`: a set of layer names that must not stand inside of it.
+- `at_handler(step, operation, backend)`: returns a step around the handler itself, inside of all layers.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
 - `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the
