@@ -17,9 +17,11 @@ def build() -> dict[str, str]:
     Raises:
         MissingExtraError: If the `dashboards` extra is not installed.
     """
-    from storescope.dashboards import _traffic  # noqa: PLC0415 (it needs the extra, this package does not)
+    # They need the extra, this package does not.
+    from storescope.dashboards import _health, _residency, _traffic  # noqa: PLC0415
 
-    return {board.file_name: board.to_json() for board in (_traffic.board(),)}
+    boards = (_traffic.board(), _residency.board(), _health.board())
+    return {board.file_name: board.to_json() for board in boards}
 
 
 def write(folder: Path | str = GRAFANA) -> list[Path]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from storescope.dashboards._annotations import annotations
 from storescope.dashboards._panels import DATA_SOURCE
 from storescope.dashboards._queries import TARGET_LABELS, VARIABLES
 from storescope.dashboards._sdk import JSONEncoder, dashboard
@@ -51,6 +52,7 @@ class Board:
         description: What it answers.
         rows: From top to bottom.
         metric: The metric that the variables take their values from.
+        one_backend: Whether it opens with one backend, the first, instead of all.
         objective: Whether a panel needs the objective.
     """
 
@@ -60,6 +62,7 @@ class Board:
     rows: tuple[Row, ...]
     metric: Metric
     objective: bool = False
+    one_backend: bool = False
 
     @property
     def file_name(self) -> str:
@@ -71,7 +74,7 @@ class Board:
         return json.dumps(self._model(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def _model(self) -> dashboard.Dashboard:
-        variables = [data_source(), *query_variables(self.metric)]
+        variables = [data_source(), *query_variables(self.metric, one_backend=self.one_backend)]
         if self.objective:
             variables.append(objective())
         return dashboard.Dashboard(
@@ -86,6 +89,7 @@ class Board:
             schema_version=SCHEMA_VERSION,
             version=1,
             panels=list(lay_out(self.rows)),
+            annotations=annotations(),
             templating=dashboard.DashboardDashboardTemplating(list_val=variables),
             links=[_siblings()],
         )
@@ -133,11 +137,16 @@ def data_source() -> dashboard.VariableModel:
     )
 
 
-def query_variables(metric: Metric) -> list[dashboard.VariableModel]:
+def query_variables(metric: Metric, *, one_backend: bool = False) -> list[dashboard.VariableModel]:
     """Return one variable per label that the metric has, each narrowed by those before it."""
     names = [name for name in VARIABLES if name in TARGET_LABELS or name in metric.labels]
     return [
-        _query_variable(name, label_values(metric, name, names[:position])) for position, name in enumerate(names)
+        _query_variable(
+            name,
+            label_values(metric, name, names[:position]),
+            all_at_first=not (one_backend and name == "backend"),
+        )
+        for position, name in enumerate(names)
     ]
 
 
@@ -148,7 +157,7 @@ def label_values(metric: Metric, label: str, narrowed_by: list[str]) -> str:
     return f"label_values({selector}, {label})"
 
 
-def _query_variable(name: str, definition: str) -> dashboard.VariableModel:
+def _query_variable(name: str, definition: str, *, all_at_first: bool) -> dashboard.VariableModel:
     query: dict[str, Any] = {"qryType": 1, "query": definition, "refId": f"variable-{name}"}
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.QUERY,
@@ -160,10 +169,13 @@ def _query_variable(name: str, definition: str) -> dashboard.VariableModel:
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=dashboard.VariableSort.ALPHABETICAL_ASC,
         multi=True,
-        include_all=True,
+        include_all=all_at_first,
         # Not the list of all values, which would outgrow the URL; Grafana escapes the others for `=~` itself.
         all_value=".+",
-        current=dashboard.VariableOption(selected=True, text=["All"], value=["$__all"]),
+        # With nothing selected Grafana takes the first value.
+        current=dashboard.VariableOption(
+            selected=all_at_first, text=["All"] if all_at_first else [], value=["$__all"] if all_at_first else []
+        ),
     )
 
 

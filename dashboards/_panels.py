@@ -10,6 +10,7 @@ from storescope.dashboards._sdk import (
     bargauge,
     common,
     dashboard,
+    gauge,
     heatmap,
     prometheus,
     stat,
@@ -42,6 +43,7 @@ class Spec:
         height: Rows of the grid.
         steps: From which value on which colour; below the first it is green. Empty if no value is wrong.
         falling: Whether small values are the bad ones: below the first step it is red.
+        empty: What stands there when there is nothing to show.
     """
 
     id: int
@@ -53,6 +55,7 @@ class Spec:
     height: int = 8
     steps: tuple[tuple[float, str], ...] = ()
     falling: bool = False
+    empty: str = "no traffic"
 
     @property
     def description(self) -> str:
@@ -136,6 +139,19 @@ def number(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     return panel
 
 
+def dial(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
+    """Build a gauge of a share, from 0 to 1."""
+    options = gauge.Options(
+        reduce_options=common.ReduceDataOptions(values=False, calcs=_LAST, fields=""),
+        show_threshold_markers=True,
+    )
+    panel = _panel("gauge", spec, (target,), options)
+    defaults = _defaults(spec)
+    defaults.min_val, defaults.max_val = 0, 1
+    panel.field_config = dashboard.FieldConfigSource(defaults=defaults)
+    return panel
+
+
 def bars(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     """Build one horizontal bar per series, as of the end of the time range."""
     options = bargauge.Options(
@@ -176,23 +192,24 @@ def heat(spec: Spec, buckets: Vector) -> dashboard.Panel:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of numbers in a table: its heading, what it holds, its unit and thresholds."""
+    """One column of numbers in a table: its heading, what it holds, its unit and thresholds, as in `Spec`."""
 
     title: str
     vector: Vector
     unit: str
     steps: tuple[tuple[float, str], ...] = ()
+    falling: bool = False
 
 
-def rows(spec: Spec, label: str, columns: Sequence[Column]) -> dashboard.Panel:
-    """Build a table with one row per value of `label`."""
-    targets = [instant(column.vector, column.title, label) for column in columns]
+def rows(spec: Spec, labels: tuple[str, ...], columns: Sequence[Column]) -> dashboard.Panel:
+    """Build a table with one row per value of `labels`."""
+    targets = [instant(column.vector, column.title, *labels) for column in columns]
     for target in targets:
         target.format_val = prometheus.PromQueryFormat.TABLE
     panel = _panel("table", spec, targets, table.Options(show_header=True))
     panel.transformations = [
         dashboard.DataTransformerConfig(id_val="merge", options={}),
-        dashboard.DataTransformerConfig(id_val="organize", options=_columns(label, columns)),
+        dashboard.DataTransformerConfig(id_val="organize", options=_columns(labels, columns)),
     ]
     panel.field_config = dashboard.FieldConfigSource(
         defaults=_defaults(spec, table.FieldConfig()), overrides=[_override(column) for column in columns]
@@ -200,14 +217,17 @@ def rows(spec: Spec, label: str, columns: Sequence[Column]) -> dashboard.Panel:
     return panel
 
 
-def _columns(label: str, columns: Sequence[Column]) -> dict[str, Any]:
+def _columns(labels: tuple[str, ...], columns: Sequence[Column]) -> dict[str, Any]:
     """Name and order the merged columns, which Grafana calls `Value #A` and so on."""
     values = [f"Value #{letter}" for letter in ascii_uppercase[: len(columns)]]
     titles = [column.title for column in columns]
     return {
         "excludeByName": {"Time": True},
-        "indexByName": {name: position for position, name in enumerate((label, *values))},
-        "renameByName": {label: label.capitalize(), **dict(zip(values, titles, strict=True))},
+        "indexByName": {name: position for position, name in enumerate((*labels, *values))},
+        "renameByName": {
+            **{label: label.replace("_", " ").capitalize() for label in labels},
+            **dict(zip(values, titles, strict=True)),
+        },
     }
 
 
@@ -216,7 +236,9 @@ def _override(column: Column) -> dashboard.DashboardFieldConfigSourceOverrides:
     if column.steps:
         cell = {"type": common.TableCellDisplayMode.COLOR_TEXT}
         properties += [
-            dashboard.DynamicConfigValue(id_val="thresholds", value=_thresholds("green", column.steps)),
+            dashboard.DynamicConfigValue(
+                id_val="thresholds", value=_thresholds("red" if column.falling else "green", column.steps)
+            ),
             dashboard.DynamicConfigValue(id_val="custom.cellOptions", value=cell),
         ]
     return dashboard.DashboardFieldConfigSourceOverrides(
@@ -245,7 +267,7 @@ def _defaults(spec: Spec, custom: object | None = None) -> dashboard.FieldConfig
     base = _NEUTRAL if not spec.steps else "red" if spec.falling else "green"
     return dashboard.FieldConfig(
         unit=spec.unit,
-        no_value="no traffic",
+        no_value=spec.empty,
         thresholds=_thresholds(base, spec.steps),
         color=dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS),
         custom=custom,

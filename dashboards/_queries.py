@@ -65,7 +65,9 @@ def series(metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ..
     known = frozenset((*TARGET_LABELS, *metric.labels, *(("le",) if suffix == "_bucket" else ())))
     vector = Vector(metric.name + suffix, known)
     vector.require(*labels)
-    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in known and name not in labels]
+    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in known]
+    if "backend_region" in known:  # the region of a decision is the backend's, as everywhere else
+        matchers.append('backend_region=~"$region"')
     matchers += [_matcher(name, value) for name, value in labels.items()]
     return Vector(f"{vector.expr}{{{', '.join(matchers)}}}", known)
 
@@ -89,9 +91,13 @@ def increase(counter: Vector, window: str = RANGE) -> Vector:
 
 def total(vector: Vector, *by: str) -> Vector:
     """Add up, keeping the labels `by`."""
+    return _aggregate("sum", vector, by)
+
+
+def _aggregate(how: str, vector: Vector, by: tuple[str, ...]) -> Vector:
     vector.require(*by)
     grouping = f" by ({', '.join(by)}) " if by else ""
-    return Vector(f"sum{grouping}({vector.expr})", frozenset(by))
+    return Vector(f"{how}{grouping}({vector.expr})", frozenset(by))
 
 
 def ratio(part: Vector, whole: Vector) -> Vector:
@@ -106,6 +112,23 @@ def quantile(share: float, buckets: Vector, *by: str) -> Vector:
     buckets.require("le")
     grouped = total(buckets, *by, "le")
     return Vector(f"histogram_quantile({share:g}, {grouped.expr}) >= 0", frozenset(by))
+
+
+def scaled(vector: Vector, text: str) -> Vector:
+    """Write an expression around another: `{}` stands for it. Its labels stay."""
+    return Vector(text.format(vector.expr), vector.labels)
+
+
+def less(whole: Vector, part: Vector) -> Vector:
+    """Subtract; never below 0, which what is counted at different moments could be."""
+    if part.labels != whole.labels:
+        raise ValueError(f"{sorted(whole.labels)} less {sorted(part.labels)} matches no series")
+    return Vector(f"clamp_min({whole.expr} - {part.expr}, 0)", whole.labels)
+
+
+def smallest(vector: Vector, *by: str) -> Vector:
+    """Keep the smallest, with the labels `by`."""
+    return _aggregate("min", vector, by)
 
 
 def top(count: int, vector: Vector) -> Vector:
