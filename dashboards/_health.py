@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storescope.contract import OPERATIONS as CONTRACT
 from storescope.dashboards._board import Board, Row
 from storescope.dashboards._growth import growth
@@ -25,11 +27,14 @@ from storescope.middleware._definitions import (
     UPDATE_CONFLICTS,
 )
 
+if TYPE_CHECKING:
+    from storescope.dashboards._objectives import Objectives
+
 _WHERE = ("backend", "region")
 _UPDATES = tuple(name for name, operation in CONTRACT.items() if operation.verb == "update")
 
 
-def board() -> Board:
+def board(objectives: Objectives) -> Board:
     """Build it."""
     return Board(
         uid="storescope-session-storage-health",
@@ -37,6 +42,7 @@ def board() -> Board:
         description="One backend: where the time of its calls goes, its connections, conflicts and growth.",
         rows=(time(), connections(), growth()),
         metric=OPERATIONS,
+        objectives=objectives,
         one_backend=True,
     )
 

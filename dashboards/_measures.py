@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storescope.dashboards._queries import INTERVAL, Vector, less, quantile, rate, ratio, series, total
 from storescope.middleware._definitions import BACKEND_DURATION, DECISIONS, DURATION, OPERATIONS
+
+if TYPE_CHECKING:
+    from storescope.dashboards._objectives import Objectives
 
 # The budget is spent by `error` alone: a missing record is an answer, a cancelled call was the caller's wish.
 ERROR_STEPS = ((0.001, "orange"), (0.01, "red"))
@@ -56,3 +61,8 @@ def decided(decision: str | None, *by: str) -> Vector:
     """Residency decisions per second, all or of one kind."""
     chosen = series(DECISIONS) if decision is None else series(DECISIONS, decision=decision)
     return total(rate(chosen), *by)
+
+
+def latency_steps(objectives: Objectives) -> tuple[tuple[float, str], ...]:
+    """Colour what is slower than the objective."""
+    return ((objectives.latency_seconds, "red"),)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storescope.dashboards._audit import audit_log, completeness, failures, seal_age
 from storescope.dashboards._board import Board, Row
 from storescope.dashboards._measures import DENIED_STEPS, decided
 from storescope.dashboards._panels import Column, Spec, bars, dial, instant, lines, number, query, rows
 from storescope.dashboards._queries import INTERVAL, Vector, increase, scaled, series, smallest, top, total
 from storescope.middleware._definitions import EXCEPTION_EXPIRY, FLOWS, OPERATIONS, POLICY_INFO, RELOAD_FAILURES
+
+if TYPE_CHECKING:
+    from storescope.dashboards._objectives import Objectives
 
 _DAY = 86_400
 _END_STEPS = ((_DAY, "orange"), (7 * _DAY, "green"))
@@ -16,7 +21,7 @@ _WHOLE_STEPS = ((0.99, "orange"), (0.999, "green"))
 _ANY_STEPS = ((1, "red"),)
 
 
-def board() -> Board:
+def board(objectives: Objectives) -> Board:
     """Build it."""
     return Board(
         uid="storescope-residency-and-audit",
@@ -25,6 +30,7 @@ def board() -> Board:
         "log. Backend and operation narrow only the calls without an audit record.",
         rows=(overview(), decisions(), policy(), audit_log()),
         metric=OPERATIONS,
+        objectives=objectives,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from tests.dashboards.grafana_json import panels, variables
+from storescope.dashboards._read import panels, variables
 
 VARIABLES = ["job", "instance", "region", "backend", "operation"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tests.dashboards.grafana_json import Target, substitute, targets, values_of, variables
+from storescope.dashboards._read import Target, substitute, targets, values_of, variables
 from tests.dashboards.prometheus_server import is_finite
 
 if TYPE_CHECKING:

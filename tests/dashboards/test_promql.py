@@ -9,7 +9,7 @@ import pytest
 from promql_parser import BinaryExpr, MatchOp, MatrixSelector, VectorSelector
 
 from storescope.middleware._definitions import METRICS
-from tests.dashboards.grafana_json import Target, substitute, targets, values_of
+from storescope.dashboards._read import Target, substitute, targets, values_of
 
 LABELS = {
     metric.name + suffix: {"job", "instance", *metric.labels}
