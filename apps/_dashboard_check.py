@@ -36,8 +36,8 @@ def check(  # noqa: PLR0913 (click gives one for each option)
     """Check the dashboards in FOLDER, or those that storescope ships.
 
     They are held to the rules of grafana/dashboard-linter. With --prometheus each query of each panel, variable,
-    annotation and recording rule is run, and must return at least one finite sample; of an alert, which is quiet as
-    long as all is well, each series that it looks at must.
+    annotation and recording rule is run, and must return at least one finite sample; of an alert, which is quiet
+    while all is well, each series that it looks at must.
 
     Exit codes: 0 nothing is wrong, 1 something is, 2 usage, or the Prometheus does not answer.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storescope.dashboards._errors import DashboardError
-from storescope.dashboards._objectives import Objectives
+
+if TYPE_CHECKING:
+    from storescope.dashboards._objectives import Objectives
 
 _HERE = Path(__file__).resolve().parent
 _COPIED = ("provisioning", "compose")

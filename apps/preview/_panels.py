@@ -125,7 +125,7 @@ def _table(panel: Mapping[str, Any], answers: list[list[Series]]) -> dict[str, A
 
 
 def _heatmap(buckets: list[Series], span: Span) -> dict[str, Any]:
-    """Turn cumulated buckets, as Prometheus counts, into cells: upper bound -> time -> how many in that one alone."""
+    """Turn cumulated buckets, as Prometheus counts, into cells: time, bucket, how many in that one alone."""
     ordered = sorted(buckets, key=lambda series: float(series.labels["le"]))
     cells: list[list[float]] = []
     below: dict[float, float] = {}

@@ -8,8 +8,8 @@ import promql_parser
 import pytest
 from promql_parser import BinaryExpr, MatchOp, MatrixSelector, VectorSelector
 
-from storescope.middleware._definitions import METRICS
 from storescope.dashboards._read import Target, substitute, targets, values_of
+from storescope.middleware._definitions import METRICS
 
 LABELS = {
     metric.name + suffix: {"job", "instance", *metric.labels}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dashboards import prometheus_server
 from storescope.dashboards._read import substitute, targets, values_of
+from tests.dashboards import prometheus_server
 from tests.dashboards.prometheus_server import is_finite
 from tests.load.loads import running
 
