@@ -96,7 +96,7 @@ def time() -> Row:
                     "choose one operation after the other above.",
                     unit="s",
                     width=12,
-                    height=9,
+                    height=12,
                 ),
                 total(rate(series(BACKEND_DURATION, "_bucket")), "le"),
             ),
@@ -108,7 +108,7 @@ def time() -> Row:
                     when_wrong="Sort by *Layers*: writes wait there for their audit record, reads should not.",
                     unit="short",
                     width=12,
-                    height=9,
+                    height=12,
                 ),
                 ("operation",),
                 [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 DATA_SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _NEUTRAL = "blue"  # for numbers of which no size is wrong by itself
 _LAST = ["lastNotNull"]
 
@@ -68,7 +70,7 @@ def query(vector: Vector, legend: str, *labels: str, exemplars: bool = False) ->
 
     Args:
         vector: The expression.
-        legend: The fixed words of its legend.
+        legend: The fixed words of its legend, with `{{label}}` where a label's value goes.
         *labels: The labels whose values come before them.
         exemplars: Whether to ask for the traces behind the numbers, too.
     """
@@ -90,7 +92,7 @@ def instant(vector: Vector, legend: str, *labels: str) -> prometheus.Dataquery:
 
 
 def _legend(vector: Vector, legend: str, labels: tuple[str, ...]) -> str:
-    vector.require(*labels)
+    vector.require(*labels, *_PLACEHOLDER.findall(legend))
     return " ".join((*(f"{{{{{label}}}}}" for label in labels), *((legend,) if legend else ())))
 
 
@@ -172,10 +174,10 @@ def bars(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     return panel
 
 
-def heat(spec: Spec, buckets: Vector) -> dashboard.Panel:
-    """Build a heatmap of a histogram's buckets over time."""
+def heat(spec: Spec, buckets: Vector, *, exemplars: bool = False) -> dashboard.Panel:
+    """Build a heatmap of a histogram's buckets over time, with the traces behind them if it has exemplars."""
     buckets.require("le")
-    target = query(buckets, "", "le", exemplars=True)
+    target = query(buckets, "", "le", exemplars=exemplars)
     target.format_val = prometheus.PromQueryFormat.HEATMAP
     options = heatmap.Options(
         y_axis=heatmap.YAxisConfig(unit=spec.unit),

@@ -114,6 +114,11 @@ def quantile(share: float, buckets: Vector, *by: str) -> Vector:
     return Vector(f"histogram_quantile({share:g}, {grouped.expr}) >= 0", frozenset(by))
 
 
+def whole(growth: Vector) -> Vector:
+    """Round a growth to whole things: `increase` extrapolates to the ends of its window, two become 2.1."""
+    return Vector(f"round({growth.expr})", growth.labels)
+
+
 def scaled(vector: Vector, text: str) -> Vector:
     """Write an expression around another: `{}` stands for it. Its labels stay."""
     return Vector(text.format(vector.expr), vector.labels)

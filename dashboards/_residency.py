@@ -8,7 +8,7 @@ from storescope.dashboards._audit import audit_log, completeness, failures, seal
 from storescope.dashboards._board import Board, Row
 from storescope.dashboards._measures import DENIED_STEPS, decided
 from storescope.dashboards._panels import Column, Spec, bars, dial, instant, lines, number, query, rows
-from storescope.dashboards._queries import INTERVAL, Vector, increase, scaled, series, smallest, top, total
+from storescope.dashboards._queries import INTERVAL, Vector, increase, scaled, series, smallest, top, total, whole
 from storescope.middleware._definitions import EXCEPTION_EXPIRY, FLOWS, OPERATIONS, POLICY_INFO, RELOAD_FAILURES
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def overview() -> Row:
                     height=5,
                     steps=_ANY_STEPS,
                 ),
-                instant(total(failures()), "failures"),
+                instant(whole(total(failures())), "failures"),
             ),
             number(
                 Spec(
@@ -132,7 +132,7 @@ def overview() -> Row:
 
 def decisions() -> Row:
     """What was decided, why, and between which regions?"""
-    flows = total(increase(series(FLOWS)), "caller_region", "backend_region", "decision")
+    flows = whole(total(increase(series(FLOWS)), "caller_region", "backend_region", "decision"))
     return Row(
         200,
         "Decisions",
@@ -183,7 +183,7 @@ def decisions() -> Row:
                     unit="short",
                     width=24,
                 ),
-                instant(top(15, flows), "", "caller_region", "backend_region", "decision"),
+                instant(top(15, flows), "{{caller_region}} → {{backend_region}}: {{decision}}"),
             ),
         ),
     )
@@ -206,7 +206,7 @@ def policy() -> Row:
                     "is what `storescope residency check` prints of the file.",
                     unit="short",
                     width=24,
-                    height=6,
+                    height=5,
                     empty="no policy",
                 ),
                 ("version", "digest"),
@@ -252,4 +252,4 @@ def policy() -> Row:
 
 
 def _reload_failures() -> Vector:
-    return total(increase(series(RELOAD_FAILURES), window=INTERVAL), "instance")
+    return whole(total(increase(series(RELOAD_FAILURES), window=INTERVAL), "instance"))

@@ -17,7 +17,7 @@ from storescope.dashboards._measures import (
     share,
 )
 from storescope.dashboards._panels import Spec, bars, heat, instant, lines, number, query
-from storescope.dashboards._queries import RANGE, budget_left, increase, rate, series, top, total
+from storescope.dashboards._queries import RANGE, budget_left, increase, rate, series, top, total, whole
 from storescope.dashboards._traffic_breakdown import by_backend, by_operation, load
 from storescope.middleware._definitions import DURATION, ERRORS, IN_FLIGHT, OPERATIONS
 
@@ -194,6 +194,7 @@ def slow(objectives: Objectives) -> Row:
                     height=9,
                 ),
                 total(rate(series(DURATION, "_bucket")), "le"),
+                exemplars=True,
             ),
         ),
     )
@@ -216,7 +217,7 @@ def failing() -> Row:
                     "the driver's manual; a class of your own comes from your handler.",
                     unit="short",
                 ),
-                instant(top(10, total(increase(series(ERRORS)), "error_type")), "", "error_type"),
+                instant(top(10, whole(total(increase(series(ERRORS)), "error_type"))), "", "error_type"),
             ),
             lines(
                 Spec(

@@ -56,7 +56,7 @@ DURATION = Metric(
 BACKEND_DURATION = Metric(
     "agent_storage_backend_duration_seconds",
     "histogram",
-    "How long the backend's own handlers took, without the layers around them.",
+    "How long the backend's own handlers took, without the layers around them, by the operation they served.",
     _CALL,
     DURATION_BUCKETS,
 )

@@ -112,6 +112,7 @@ class Call:
 
     Attributes:
         operation: Which of the fifteen.
+        made_for: The call for which a guard makes this one, to look before a write; None for the agent's own.
         params: The handler's keyword arguments; the innermost step passes these on.
         context: For whom, by whom, from where.
         attempt: 1 for the first try.
@@ -135,6 +136,7 @@ class Call:
         "deadline",
         "decision",
         "failure",
+        "made_for",
         "opened_ns",
         "operation",
         "params",
@@ -157,6 +159,7 @@ class Call:
         self.refusal: BaseException | None = None
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
+        self.made_for: Call | None = None
         self.span_context: Any = None
         self.trace: TraceIds | None = None
         self.deadline: asyncio.Timeout | None = None

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
 from storescope.dashboards._live import Span
+from storescope.dashboards._prometheus_api import PrometheusApi
 from tests.apps.command import PROGRAM
 from tests.dashboards import live_traffic, prometheus_server
 from tests.load.loads import Samples, running
@@ -32,40 +33,59 @@ _LINGER_SECONDS = 120  # until the last scrape was seen, which ends it
 _RATE_SECONDS = 8
 
 
-@dataclass(frozen=True)
 class Loaded:
-    """What ran.
+    """What runs, or ran.
 
     Attributes:
-        prometheus: It scraped the jobs `local` and `redis`, and scrapes `idle`, a stack that nobody calls.
+        prometheus: It scrapes the jobs `local` and `redis`, and `idle`, a stack that nobody calls.
+        api: The same, as the commands ask it.
         viewer: The URL of a `storescope view` that took the traces of both loads.
-        reports: Job -> what its load says that it did.
         span: From before the first call to after the last one was scraped.
     """
 
-    prometheus: Prometheus
-    viewer: str
-    reports: dict[str, dict[str, Any]]
-    span: Span
+    def __init__(self, prometheus: Prometheus, viewer: str, span: Span, loads: dict[str, Running]) -> None:
+        self.prometheus = prometheus
+        self.api = PrometheusApi(prometheus.url)
+        self.viewer = viewer
+        self.span = span
+        self._loads = loads
+
+    @cached_property
+    def reports(self) -> dict[str, dict[str, Any]]:
+        """Job -> what its load says that it did; it is asked for by ending it, after which its target is gone."""
+        return {job: _end(load) for job, load in self._loads.items()}
+
+    def value(self, expr: str) -> float:
+        """Evaluate what is one number, at the end of the span."""
+        (series,) = self.api.instant(expr, self.span.end)
+        return series.points[0][1]
+
+    def first(self, expr: str) -> tuple[int, float]:
+        """Return how many seconds before the end there was a first sample, and what it was."""
+        (series,) = self.api.over_time(expr, self.span.start, self.span.end, 1)
+        at, value = series.points[0]
+        return int(self.span.end - at), value
 
 
 @contextmanager
 def loaded(folder: Path, redis_url: str, seconds: int) -> Generator[Loaded]:
-    """Run loads on both stores at once; it yields when their last call was scraped, and they have ended."""
+    """Run loads on both stores at once; it yields when their last call was scraped."""
+    ports = {job: free_port() for job in JOBS}
     with (
         viewing() as viewer,
         _idle() as idle_port,
-        _load(folder / "local", f"local:{folder / 'store'}", viewer, seconds) as local,
-        _load(folder / "redis", redis_url, viewer, seconds) as redis,
-        prometheus_server.running(
-            folder, {"local": _port(local), "redis": _port(redis), "idle": idle_port}
-        ) as server,
+        prometheus_server.running(folder, {**ports, "idle": idle_port}) as server,
     ):
-        begun, loads = time.time() - 1, {"local": local, "redis": redis}
-        for job, load in loads.items():
-            _wait_for_the_last_scrape(server, job, load, begun + seconds)
-        span = Span(int(time.time() - begun), _RATE_SECONDS, time.time())
-        yield Loaded(server, viewer, {job: _end(load) for job, load in loads.items()}, span)
+        begun = time.time() - 1
+        with (
+            _load(folder / "local", f"local:{folder / 'store'}", ports["local"], viewer, seconds) as local,
+            _load(folder / "redis", redis_url, ports["redis"], viewer, seconds) as redis,
+        ):
+            loads, ends = {"local": local, "redis": redis}, time.time() + seconds
+            for job, load in loads.items():
+                _wait_for_the_last_scrape(server, job, load, ends)
+            span = Span(int(time.time() - begun), _RATE_SECONDS, time.time())
+            yield Loaded(server, viewer, span, loads)
 
 
 @contextmanager
@@ -92,14 +112,10 @@ def _idle() -> Generator[int]:
     del stack
 
 
-def _load(folder: Path, backend: str, viewer: str, seconds: int) -> AbstractContextManager[Running]:
+def _load(folder: Path, backend: str, port: int, viewer: str, seconds: int) -> AbstractContextManager[Running]:
     folder.mkdir()
-    often = ("--sessions", 4, "--seconds", seconds, "--linger", _LINGER_SECONDS)
+    often = ("--sessions", 4, "--seconds", seconds, "--linger", _LINGER_SECONDS, "--metrics-port", port)
     return running(folder, "--backend", backend, *often, *_SHARES, **_TRACED, OTEL_EXPORTER_OTLP_ENDPOINT=viewer)
-
-
-def _port(load: Running) -> int:
-    return int(load.url.split(":")[2].split("/")[0])
 
 
 def _wait_for_the_last_scrape(server: Prometheus, job: str, load: Running, ends: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from storescope import BackendInfo, Call, InvalidRecordError, wrap
+from storescope import OPERATIONS, BackendInfo, Call, InvalidRecordError, wrap
 from storescope.middleware import metrics
 
 if TYPE_CHECKING:
@@ -46,6 +46,30 @@ async def test_layers_inside_of_metrics_are_left_out() -> None:
     duration = registry.get_sample_value("agent_storage_operation_duration_seconds_sum", whole)
     assert duration is not None
     assert HANDLER * 0.9 <= (seconds(registry) or 0) <= duration - LAYER * 0.9
+
+
+async def test_what_the_guard_looks_up_is_charged_to_the_call_that_it_looks_for() -> None:
+    def guard(next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+        async def step(call: Call) -> Any:
+            asked = Call(OPERATIONS["session.get"], {"id": "s1"}, call.context)
+            asked.made_for = call
+            await steps["session.get"](asked)
+            return await next_step(call)
+
+        if operation.name == "session.get":
+            steps["session.get"] = next_step
+            return next_step
+        return step
+
+    async def put(*, id: str, value: Any) -> None: ...
+
+    steps: dict[str, Step] = {}
+    registry = CollectorRegistry()
+    handlers = {"session.get": slow_get, "session.set": put}
+    await wrap(handlers, metrics(registry=registry), guard, backend=MEMBER)["session.set"](id="s1", value={})
+    assert seconds(registry, "count") == 0
+    labels = {"operation": "session.set", "backend": "member", "region": "r"}
+    assert registry.get_sample_value("agent_storage_backend_duration_seconds_count", labels) == 2
 
 
 async def test_a_refused_call_never_reaches_the_handler() -> None:

@@ -4,13 +4,14 @@ const last = (series) => series.points.at(-1)[1];
 function stat(panel, body, board) {
   const { unit, thresholds } = panel.fieldConfig.defaults;
   const [series] = panel.series, value = last(series), color = threshold(thresholds.steps, value);
-  const box = element("div", "stat"), number = element("b", "", format(unit, value));
+  const traced = panel.options.graphMode === "area" && series.points.length > 1;
+  const box = element("div", traced ? "stat traced" : "stat"), number = element("b", "", format(unit, value));
   number.style.color = color;
   box.append(number);
   body.append(box);
   const room = box.getBoundingClientRect();
-  number.style.fontSize = `${Math.min(room.height * 0.42, room.width / (number.textContent.length * 0.62))}px`;
-  if (panel.options.graphMode !== "area" || series.points.length < 2) return;
+  number.style.fontSize = `${Math.min(room.height * (traced ? 0.46 : 0.42), room.width / (number.textContent.length * 0.62))}px`;
+  if (!traced) return;
   const plot = element("div", "plot");
   box.append(plot);
   const size = plot.getBoundingClientRect();
