@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
+from storescope import dashboards
 from storescope.dashboards._live import Span
 from storescope.dashboards._prometheus_api import PrometheusApi
 from tests.apps.command import PROGRAM
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.load.loads import Running
 
 JOBS = ("local", "redis")
+RULES = sorted(dashboards.GRAFANA.parent.glob("prometheus/*.yaml"))
 _SHARES = ("--errors", 0.05, "--denials", 0.05)
 _TRACED = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.02"}  # the viewer must keep up
 _LINGER_SECONDS = 120  # until the last scrape was seen, which ends it
@@ -74,7 +76,7 @@ def loaded(folder: Path, redis_url: str, seconds: int) -> Generator[Loaded]:
     with (
         viewing() as viewer,
         _idle() as idle_port,
-        prometheus_server.running(folder, {**ports, "idle": idle_port}) as server,
+        prometheus_server.running(folder, {**ports, "idle": idle_port}, RULES) as server,
     ):
         begun = time.time() - 1
         with (

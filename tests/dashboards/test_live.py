@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from storescope import dashboards
 from storescope.apps.preview import page
-from storescope.dashboards._live import ask, check_board
+from storescope.dashboards._live import ask, check_board, check_rules
 from storescope.dashboards._prometheus_api import is_finite
 from storescope.dashboards._read import annotations, panels, substitute, targets
 from tests.apps.command import storescope
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.dashboards.loads import Loaded
 
-SECONDS = 300 if os.environ.get("STORESCOPE_LONG") else 16
+SECONDS = 300 if os.environ.get("STORESCOPE_LONG") else 14
 BOARDS = {name: json.loads(text) for name, text in dashboards.build().items()}
 # Labels whose values hold what a regex would take for its own: dots.
 CHOSEN = {
@@ -68,6 +68,21 @@ def the_command_finds_nothing_wrong(loads: Loaded, folder: Path) -> None:
 
 def every_query_returns_a_finite_sample_on_both_stores(loads: Loaded, _: Path) -> None:
     assert [text for job in JOBS for board in BOARDS.values() for text in wrong(loads, board, {"job": job})] == []
+
+
+def rules_are_asked_too(loads: Loaded, _: Path) -> None:
+    groups = {"groups": [{"name": "g", "rules": [recording(""), alert(""), recording("s"), alert("s")]}]}
+    found = [finding and finding.where for finding in check_rules(loads.api, "f.yaml", groups, loads.span)]
+    assert found == [None, None, "r:s", "As"]
+
+
+def recording(misspelt: str) -> dict[str, str]:
+    return {"record": f"r:{misspelt}", "expr": f"sum(rate(agent_storage{misspelt}_operations_total[8s]))"}
+
+
+def alert(misspelt: str) -> dict[str, str]:
+    """Return one that is quiet, because it asks for what cannot be."""
+    return {"alert": f"A{misspelt}", "expr": f"agent_storage{misspelt}_operations_in_flight < 0 and up > 7"}
 
 
 def every_query_works_with_chosen_values(loads: Loaded, _: Path) -> None:
@@ -155,6 +170,7 @@ def every_panel_is_drawn(loads: Loaded, folder: Path) -> None:
 CLAIMS = (
     the_command_finds_nothing_wrong,  # while the loads still serve
     every_query_returns_a_finite_sample_on_both_stores,
+    rules_are_asked_too,
     every_query_works_with_chosen_values,
     a_chosen_value_matches_only_itself,
     a_misspelt_metric_is_found,
