@@ -8,7 +8,10 @@ from storescope.dashboards._sdk import dashboard, prometheus
 from storescope.middleware._definitions import BUILD_INFO, POLICY_INFO
 
 
-def annotations() -> dashboard.AnnotationContainer:
+_GAP = "5m"  # a process that was not scraped for a while is no new one
+
+
+def marks() -> dashboard.AnnotationContainer:
     """Return the annotations of every dashboard."""
     return dashboard.AnnotationContainer(
         list_val=[
@@ -25,7 +28,7 @@ def _new(info: Vector, *by: str) -> Vector:
     """
     info.require(*by)
     now = f"count by ({', '.join(by)}) ({info.expr})"
-    before = f"count by ({', '.join(by)}) ({info.expr} offset {INTERVAL})"
+    before = f"count by ({', '.join(by)}) (last_over_time({info.expr}[{_GAP}] offset {INTERVAL}))"
     return Vector(f"({now} unless {before}) > bool 0 or 0 * {now}", frozenset(by))
 
 

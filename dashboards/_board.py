@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storescope.dashboards._annotations import annotations
+from storescope.dashboards._annotations import marks
 from storescope.dashboards._panels import DATA_SOURCE
 from storescope.dashboards._queries import TARGET_LABELS, VARIABLES
 from storescope.dashboards._sdk import JSONEncoder, dashboard
@@ -95,7 +95,7 @@ class Board:
             schema_version=SCHEMA_VERSION,
             version=1,
             panels=list(lay_out(self.rows)),
-            annotations=annotations(),
+            annotations=marks(),
             templating=dashboard.DashboardDashboardTemplating(list_val=variables),
             links=[_siblings()],
         )

@@ -84,10 +84,11 @@ def check(
         report.findings += lint(board)
         if api is not None and span is not None:
             report.take(check_board(api, board, span, chosen))
-    for path in _files(place, "prometheus", "yaml") if api is not None and span is not None else ():
-        groups = read_rules(path)
-        report.rules += sum(len(group["rules"]) for group in groups["groups"])
-        report.take(check_rules(api, path.name, groups, span))
+    if api is not None and span is not None:
+        for path in _files(place, "prometheus", "yaml"):
+            groups = read_rules(path)
+            report.rules += sum(len(group["rules"]) for group in groups["groups"])
+            report.take(check_rules(api, path.name, groups, span))
     return report
 
 

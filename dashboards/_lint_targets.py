@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.dashboards._errors import DashboardError
 from storescope.dashboards._promql import descend, parse, promql, selectors
-from storescope.dashboards._read import annotations, panels, substitute, targets, values_of
+from storescope.dashboards._read import annotation_targets, panels, substitute, targets, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _FIXED_RANGE = re.compile(r"\[\s*\d")
 
 def _queries(board: BoardJson) -> Iterator[Target]:
     yield from targets(board)
-    yield from annotations(board)
+    yield from annotation_targets(board)
 
 
 def _parsed(board: BoardJson) -> Iterator[tuple[Target, Any]]:

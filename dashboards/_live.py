@@ -13,7 +13,15 @@ from storescope.dashboards._errors import DashboardError
 from storescope.dashboards._findings import Finding
 from storescope.dashboards._prometheus_api import is_finite
 from storescope.dashboards._promql import parse, selectors
-from storescope.dashboards._read import Target, annotations, question, substitute, targets, values_of, variables
+from storescope.dashboards._read import (
+    Target,
+    annotation_targets,
+    question,
+    substitute,
+    targets,
+    values_of,
+    variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +96,7 @@ def check_board(
         For each query None, or what is wrong.
     """
     values = span.values(board, chosen)
-    for target in (*targets(board), *annotations(board)):
+    for target in (*targets(board), *annotation_targets(board)):
         yield _finding(board["title"], f"{target.panel} [{target.ref}]", _problem(api, target, span, values))
     for name, variable in variables(board, "query").items():
         asked = question(variable)

@@ -80,7 +80,7 @@ def targets_of(board: BoardJson, panel: Mapping[str, Any]) -> Iterator[Target]:
         )
 
 
-def annotations(board: BoardJson) -> Iterator[Target]:
+def annotation_targets(board: BoardJson) -> Iterator[Target]:
     """Return the query of every annotation; Grafana's own, of alerts and notes, have none."""
     for annotation in board.get("annotations", {}).get("list", ()):
         if annotation.get("expr"):

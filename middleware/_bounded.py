@@ -89,8 +89,8 @@ class Decisions:
     """Counts residency decisions, by reason and by flow. The guard remembers them, so each has its count."""
 
     def __init__(self, counter: Counter, flows: Counter) -> None:
-        self._reasons = _Bounded(counter, keep=2)
-        self._flows = _Bounded(flows, keep=1)
+        self.reasons = _Bounded(counter, keep=2)
+        self.flows = _Bounded(flows, keep=1)
         self.counts: dict[ResidencyDecision, Callable[[], None]] = {}
 
     def remember(self, decision: ResidencyDecision) -> Callable[[], None]:
@@ -98,8 +98,8 @@ class Decisions:
         if len(self.counts) >= _MOST_REMEMBERED:
             self.counts.clear()
         origin, place = decision.caller_region or "unknown", decision.backend_region or "unknown"
-        by_reason = self._reasons.child(decision.effect, decision.code, decision.rule or "none", place).inc
-        by_flow = self._flows.child(decision.effect, origin, place).inc
+        by_reason = self.reasons.child(decision.effect, decision.code, decision.rule or "none", place).inc
+        by_flow = self.flows.child(decision.effect, origin, place).inc
 
         def count() -> None:
             by_reason()

@@ -45,7 +45,7 @@ def handler_timer(duration: Histogram, next_step: Step, operation: Operation, ba
             try:
                 seconds = (perf_counter_ns() - begun) / 1e9
                 if call.refusal is None:
-                    if call.made_for is call.backend is None:
+                    if call.made_for is None and call.backend is None:
                         own(seconds)
                     else:
                         observe_other(call, seconds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.dashboards._live import ask
 from storescope.dashboards._prometheus_api import is_finite
-from storescope.dashboards._read import annotations, substitute, targets_of
+from storescope.dashboards._read import annotation_targets, substitute, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ def _marks(
 ) -> Iterator[dict[str, Any]]:
     """Return where an annotation begins to hold."""
     colors = {f"annotation {item['name']}": item["iconColor"] for item in board["annotations"]["list"]}
-    for annotation in annotations(board):
+    for annotation in annotation_targets(board):
         for series in ask(api, annotation, span, values):
             points = [(0.0, 0.0), *series.points]
             for (_, before), (at, now) in pairwise(points):

@@ -34,7 +34,7 @@ def stack(registry: CollectorRegistry, phase: str, tmp_path: Any) -> Handlers:
     async def put(*, id: str, value: Any) -> None: ...
 
     layer = audit(DeafSink(phase), id_key=tmp_path / "id.key")
-    handlers = {"session.get": get, "session.set": put}
+    handlers: Handlers = {"session.get": get, "session.set": put}
     return wrap(handlers, metrics(registry=registry), layer, backend=BACKEND)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from storescope.dashboards._read import annotations, panels, variables
+from storescope.dashboards._read import annotation_targets, panels, variables
 
 VARIABLES = ["job", "instance", "region", "backend", "operation"]
 
@@ -121,4 +121,4 @@ def test_every_variable_is_there_and_the_objective_where_it_counts(board: dict[s
 
 
 def test_deploys_and_new_policies_are_marked(board: dict[str, Any]) -> None:
-    assert [each.panel for each in annotations(board)] == ["annotation Deploy", "annotation Policy change"]
+    assert [each.panel for each in annotation_targets(board)] == ["annotation Deploy", "annotation Policy change"]

@@ -17,7 +17,7 @@ from storescope import dashboards
 from storescope.apps.preview import page
 from storescope.dashboards._live import ask, check_board, check_rules
 from storescope.dashboards._prometheus_api import is_finite
-from storescope.dashboards._read import annotations, panels, substitute, targets
+from storescope.dashboards._read import annotation_targets, panels, substitute, targets
 from tests.apps.command import storescope
 from tests.dashboards.loads import JOBS, loaded
 from tests.view.chromium import ARGUMENTS, Watched, program
@@ -92,7 +92,7 @@ def every_query_works_with_chosen_values(loads: Loaded, _: Path) -> None:
 def a_chosen_value_matches_only_itself(loads: Loaded, _: Path) -> None:
     # A dot in a value is a dot: Grafana escapes it because the variable takes several values.
     board = BOARDS["storage-traffic.json"]
-    asked = {f"{target.panel} [{target.ref}]" for target in (*targets(board), *annotations(board))}
+    asked = {f"{target.panel} [{target.ref}]" for target in (*targets(board), *annotation_targets(board))}
     found = {text.split(": ")[2] for text in wrong(loads, board, {"job": "red.s"})}
     assert asked <= found
 
@@ -122,7 +122,7 @@ def exemplars_lead_to_traces_in_the_viewer(loads: Loaded, _: Path) -> None:
         expr = substitute(target.expr, loads.span.values(board))
         found = list(loads.api.exemplars(expr, loads.span.start, loads.span.end))
         assert found, str(target)
-        for _, _, labels in found[:5]:
+        for *_moment, labels in found[:5]:
             answer = httpx.get(f"{loads.viewer}/api/trace/{labels['trace_id']}", trust_env=False)
             assert answer.status_code == httpx.codes.OK, str(target)
 

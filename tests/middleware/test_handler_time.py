@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from storescope import OPERATIONS, BackendInfo, Call, InvalidRecordError, wrap
+from storescope import OPERATIONS, BackendInfo, Call, Handlers, InvalidRecordError, wrap
 from storescope.middleware import metrics
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def test_what_the_guard_looks_up_is_charged_to_the_call_that_it_looks_for(
 
     steps: dict[str, Step] = {}
     registry = CollectorRegistry()
-    handlers = {"session.get": slow_get, "session.set": put}
+    handlers: Handlers = {"session.get": slow_get, "session.set": put}
     await wrap(handlers, metrics(registry=registry), guard, backend=MEMBER)["session.set"](id="s1", value={})
     assert seconds(registry, "count") == 0
     labels = {"operation": "session.set", "backend": "member", "region": "r"}
