@@ -7,7 +7,6 @@ from storescope.dashboards._queries import INTERVAL, Vector, series
 from storescope.dashboards._sdk import dashboard, prometheus
 from storescope.middleware._definitions import BUILD_INFO, POLICY_INFO
 
-
 _GAP = "5m"  # a process that was not scraped for a while is no new one
 
 

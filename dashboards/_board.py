@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.dashboards._annotations import marks
 from storescope.dashboards._panels import DATA_SOURCE
-from storescope.dashboards._queries import TARGET_LABELS, VARIABLES
+from storescope.dashboards._queries import TARGET_LABELS, VARIABLES, escaped
 from storescope.dashboards._sdk import JSONEncoder, dashboard
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Board:
     def _model(self) -> dashboard.Dashboard:
         variables = [
             data_source(),
-            *query_variables(self.metric, self.objectives.job, one_backend=self.one_backend),
+            *query_variables(self.metric, escaped(self.objectives.job), one_backend=self.one_backend),
         ]
         if self.objective:
             variables.append(objective(self.objectives.availability))

@@ -46,7 +46,7 @@ def _target_label(label: str) -> Callable[[BoardJson], Iterator[tuple[str, str]]
 
 def _narrowed(variable: Mapping[str, Any], label: str) -> str | None:
     """Return what an export has narrowed a variable to: all its values are those, and not every job's."""
-    found = re.search(rf'{label}=~"([^"$]+)"', variable.get("definition", ""))
+    found = re.search(rf'{label}=~"((?:[^"\\]|\\.)+)"', variable.get("definition", ""))
     return found and found[1]
 
 

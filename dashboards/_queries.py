@@ -72,6 +72,11 @@ def series(metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ..
     return Vector(f"{vector.expr}{{{', '.join(matchers)}}}", known)
 
 
+def escaped(text: str) -> str:
+    """Write a string as it stands between PromQL's quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _matcher(label: str, value: str | tuple[str, ...]) -> str:
     values = (value,) if isinstance(value, str) else value
     if label == "outcome" and not set(values) <= set(OUTCOMES):

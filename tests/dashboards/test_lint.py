@@ -115,6 +115,7 @@ def test_an_editable_dashboard_is_found() -> None:
     }
 
 
-def test_one_job_of_an_export_is_all_of_its_values() -> None:
-    text = dashboards.build(dashboards.Objectives(job="agents"))["storage-traffic.json"]
+@pytest.mark.parametrize("job", ["agents", 'a"b|c\\.d'])
+def test_one_job_of_an_export_is_all_of_its_values(job: str) -> None:
+    text = dashboards.build(dashboards.Objectives(job=job))["storage-traffic.json"]
     assert [str(each) for each in lint(json.loads(text)) if each.excepted is None] == []
