@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storescope.dashboards._objectives import Objectives
+from storescope.dashboards._objectives import Burn, Objectives
+from storescope.dashboards._rules import PROMETHEUS, build_rules, write_rules
 
 GRAFANA = Path(__file__).resolve().parent / "grafana"
 """Where the committed JSON lies, ready to be provisioned or imported."""
@@ -50,4 +51,4 @@ def write(folder: Path | str = GRAFANA, objectives: Objectives | None = None) ->
     return paths
 
 
-__all__ = ["GRAFANA", "Objectives", "build", "write"]
+__all__ = ["GRAFANA", "PROMETHEUS", "Burn", "Objectives", "build", "build_rules", "write", "write_rules"]

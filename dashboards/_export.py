@@ -42,9 +42,10 @@ def export(folder: Path, objectives: Objectives) -> list[Path]:
 
 
 def _generated(objectives: Objectives) -> dict[str, bytes]:
-    from storescope.dashboards import build  # noqa: PLC0415 (the package imports this module)
+    from storescope.dashboards import build, build_rules  # noqa: PLC0415 (they need the extra)
 
-    return {f"grafana/{name}": text.encode() for name, text in build(objectives).items()}
+    boards = {f"grafana/{name}": text.encode() for name, text in build(objectives).items()}
+    return boards | {f"prometheus/{name}": text.encode() for name, text in build_rules(objectives).items()}
 
 
 def _copied() -> dict[str, bytes]:
