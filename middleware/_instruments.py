@@ -31,6 +31,7 @@ class Instruments:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.operations = _counter(definitions.OPERATIONS, registry)
         self.duration = _histogram(definitions.DURATION, registry)
+        self.backend_duration = _histogram(definitions.BACKEND_DURATION, registry)
         self.in_flight = _gauge(definitions.IN_FLIGHT, registry)
         self.errors = _counter(definitions.ERRORS, registry)
         self.listed = _histogram(definitions.LISTED, registry)
@@ -40,7 +41,9 @@ class Instruments:
             self.replayed.labels(name)  # starts at 0
         self.backends = BackendCounts(registry)
         add_listener(self.backends)
-        self.decisions = Decisions(_counter(definitions.DECISIONS, registry))
+        self.decisions = Decisions(
+            _counter(definitions.DECISIONS, registry), _counter(definitions.FLOWS, registry)
+        )
         self._error_types: dict[tuple[str, ...], ErrorTypes] = {}
         self.policies = PolicyCollector()
         registry.register(self.policies)
@@ -70,7 +73,7 @@ class BackendCounts:
     def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
         """Add to one of them; two backends of one name add up."""
         try:
-            self._collectors[count].labels(info.label, info.region or "unknown").inc(amount)
+            self._collectors[count].labels(*info.labels).inc(amount)
         except Exception as error:
             telemetry_failed("metrics", error)
 

@@ -49,6 +49,11 @@ class BackendInfo:
         """The backend's name in metrics and audit records."""
         return self.name or self.system
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Its labels `backend` and `region` in metrics; what is not known is `unknown`."""
+        return self.label, self.region or "unknown"
+
 
 UNKNOWN_BACKEND = BackendInfo(system="unknown")
 """Stands for a handler map of which `wrap` was told nothing."""
@@ -107,6 +112,7 @@ class Call:
 
     Attributes:
         operation: Which of the fifteen.
+        made_for: The call for which a guard makes this one, to look before a write; None for the agent's own.
         params: The handler's keyword arguments; the innermost step passes these on.
         context: For whom, by whom, from where.
         attempt: 1 for the first try.
@@ -130,6 +136,7 @@ class Call:
         "deadline",
         "decision",
         "failure",
+        "made_for",
         "opened_ns",
         "operation",
         "params",
@@ -152,6 +159,7 @@ class Call:
         self.refusal: BaseException | None = None
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
+        self.made_for: Call | None = None
         self.span_context: Any = None
         self.trace: TraceIds | None = None
         self.deadline: asyncio.Timeout | None = None
@@ -175,6 +183,7 @@ It may carry, as attributes, any of:
 
 - `layer`: its name; `wrap` refuses the same layer twice.
 - `inside`: a set of layer names that must not stand inside of it.
+- `at_handler(step, operation, backend)`: returns a step around the handler itself, inside of all layers.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
 - `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the

@@ -145,6 +145,10 @@ def _is_async(handler: Handler) -> bool:
 def _surround(inner: dict[str, Wrapped], middleware: tuple[Middleware, ...]) -> dict[str, Wrapped]:
     """Put the layers around every handler, one layer after the other, the innermost first."""
     steps = {name: wrapped.step for name, wrapped in inner.items()}
+    for layer in middleware:
+        at_handler = getattr(layer, "at_handler", None)
+        if at_handler is not None:
+            steps = {name: at_handler(steps[name], inner[name].operation, inner[name].backend) for name in inner}
     for layer in reversed(middleware):
         ask = _asker(layer, inner, steps)
         steps = {name: ask(name)(steps[name], inner[name].operation, inner[name].backend) for name in inner}

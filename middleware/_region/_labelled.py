@@ -153,6 +153,7 @@ class LabelledMap:
 
         async def look(call: Call, id_: str) -> bool | None:
             asked = Call(operation, {"id": id_}, call.context)
+            asked.made_for = call
             asked.record_id, asked.decision = id_, call.decision
             record = await get(asked)
             code = None

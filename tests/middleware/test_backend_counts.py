@@ -68,6 +68,14 @@ async def test_what_never_happened_is_a_zero(backend_url: str) -> None:
     assert value(registry, "connections_open", "quiet", "r") == 0
 
 
+async def test_zeros_are_told_to_who_comes_after_the_backend_was_opened(backend_url: str) -> None:
+    async with open_backend(backend_url, name="early", region="r"):
+        gc.collect()
+        registry = listen()
+        assert value(registry, "backend_retries_total", "early", "r") == 0
+        assert value(registry, "connections_waiting", "early", "r") == 0
+
+
 def test_a_registry_that_is_gone_is_told_nothing() -> None:
     listen()
     gc.collect()
