@@ -52,8 +52,10 @@ class PrometheusApi:
         Raises:
             DashboardError: If it does not answer, or refuses the query.
         """
-        rows = self._get("query", {"query": expr, "time": at})["result"]
-        return [_series(row["metric"], [row["value"]]) for row in rows if "metric" in row]
+        answer = self._get("query", {"query": expr, "time": at})
+        if answer["resultType"] == "scalar":
+            return [_series({}, [answer["result"]])]
+        return [_series(row["metric"], [row["value"]]) for row in answer["result"]]
 
     def over_time(self, expr: str, start: float, end: float, step: float) -> list[Series]:
         """Evaluate every `step` seconds.
