@@ -26,6 +26,8 @@ from storescope.dashboards._read import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from promql_parser import VectorSelector
+
     from storescope.dashboards._prometheus_api import PrometheusApi, Series
     from storescope.dashboards._read import BoardJson
 
@@ -127,7 +129,13 @@ def check_rules(api: PrometheusApi, file: str, groups: Mapping[str, Any], span: 
 
 
 def _selected(expr: str) -> set[str]:
-    return {selector.prettify() for selector in selectors(parse(expr))}
+    return {_now(selector) for selector in selectors(parse(expr))}
+
+
+def _now(selector: VectorSelector) -> str:
+    """Write a selection as of now: what an alert looks at six hours ago may not have been scraped yet."""
+    text = selector.prettify()
+    return text if selector.offset is None else text.rpartition(" offset ")[0]
 
 
 def _problem(api: PrometheusApi, target: Target, span: Span, values: Mapping[str, str]) -> str | None:

@@ -84,7 +84,10 @@ def recording(misspelt: str) -> dict[str, str]:
 
 def alert(misspelt: str) -> dict[str, str]:
     """Return one that is quiet, because it asks for what cannot be."""
-    return {"alert": f"A{misspelt}", "expr": f"agent_storage{misspelt}_operations_in_flight < 0 and up > 7"}
+    return {
+        "alert": f"A{misspelt}",
+        "expr": f"agent_storage{misspelt}_operations_in_flight offset 6h < 0 and up > 7",
+    }
 
 
 def every_query_works_with_chosen_values(loads: Loaded, _: Path) -> None:
