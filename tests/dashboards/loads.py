@@ -63,10 +63,10 @@ class Loaded:
         return series.points[0][1]
 
     def first(self, expr: str) -> tuple[int, float]:
-        """Return how many seconds before the end there was a first sample, and what it was."""
+        """Return a window before the end, in seconds, that holds the first sample; and that sample."""
         (series,) = self.api.over_time(expr, self.span.start, self.span.end, 1)
         at, value = series.points[0]
-        return int(self.span.end - at), value
+        return int(self.span.end - at) + 2, value  # it was scraped up to a second before it is seen
 
 
 @contextmanager
