@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
 from storescope.backends._redis._connection import Links
+from storescope.backends._redis._keys import PlainKeys
 from storescope.backends._redis._marker import RedisMarker
 from storescope.backends._redis._server import Server
 from storescope.backends._redis._tables import HashTable, SessionTable
@@ -23,11 +24,12 @@ class RedisEngine:
 
     def __init__(self, server: Server, address: Address) -> None:
         self._server = server
-        self.session = HashTable(server, "session")
-        self.message = SessionTable(server, "message")
-        self.part = SessionTable(server, "part")
-        self.sandbox = HashTable(server, "sandbox")
-        self.setup = HashTable(server, "setup")
+        keys = PlainKeys(server.prefix)
+        self.session = HashTable(server, keys, "session")
+        self.message = SessionTable(server, keys, "message")
+        self.part = SessionTable(server, keys, "part")
+        self.sandbox = HashTable(server, keys, "sandbox")
+        self.setup = HashTable(server, keys, "setup")
         self.marker = RedisMarker(server, address)
         self.info = BackendInfo(
             system="redis",

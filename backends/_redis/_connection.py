@@ -4,29 +4,40 @@ from __future__ import annotations
 
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from storescope.backends._redis._errors import DRIVER_ERRORS
 
 if TYPE_CHECKING:
-    from redis.asyncio import Connection, Redis
+    from redis.asyncio import Connection, Redis, RedisCluster
 
     from storescope.reports import BackendReport
 
 
+Client: TypeAlias = "Redis | RedisCluster"
+
+
 class Attempt:
-    """What has become of a call's command.
+    """What has become of a call's commands.
 
     Attributes:
-        sent: Whether it was handed to a connection: what happens then without an answer leaves its fate open.
+        sent: Whether the last one was handed to a connection: without an answer its fate is then open.
         generation: That connection's.
+        harmless: Whether it changes nothing that a reader sees.
+        applied: Whether one before it may have.
     """
 
-    __slots__ = ("generation", "sent")
+    __slots__ = ("applied", "generation", "harmless", "sent")
 
     def __init__(self) -> None:
         self.sent = False
         self.generation = 0
+        self.harmless = False
+        self.applied = False
+
+    def may_have_written(self, *, answered: bool = False) -> bool:
+        """Return whether a call that writes may have, now that it failed, with an answer to the last command or not."""
+        return self.applied or (self.sent and not self.harmless and not answered)
 
 
 ATTEMPT: ContextVar[Attempt] = ContextVar("storescope.redis.attempt", default=Attempt())  # noqa: B039 (nobody's)
@@ -63,11 +74,16 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
             self.register_connect_callback(self._greeted)
 
         async def connect(self) -> None:
-            # redis-py sees by itself that the server has closed a connection, and not that it was reset.
-            writer = self._writer
-            if writer is not None and (self._generation != links.generation or writer.is_closing()):
+            if self._is_stale():
                 await self.disconnect(nowait=True)
             await super().connect()
+
+        def _is_stale(self) -> bool:
+            # redis-py's pool sees by itself that the server has closed a connection, and not that it was reset.
+            writer, reader = self._writer, self._reader
+            if not self._ready or writer is None or reader is None:
+                return False
+            return self._generation != links.generation or writer.is_closing() or reader.at_eof()
 
         async def _greeted(self, _: Any) -> None:
             self._generation = links.generation
@@ -82,6 +98,9 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
             await super().disconnect(*args, **kwargs)
 
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            # A pool connects before it hands out a connection; a cluster's node leaves that to the first command.
+            if self._is_stale() or not self.is_connected:
+                await self.connect()
             if self._ready:  # else it greets, and the call's own command comes later
                 attempt = ATTEMPT.get()
                 attempt.sent = True
@@ -91,7 +110,7 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
     return LinkedConnection
 
 
-async def close(client: Redis) -> None:
+async def close(client: Client) -> None:
     """Close the client's connections. One whose server is silent is not waited for, and is no error."""
     with suppress(*DRIVER_ERRORS):
         await client.aclose()

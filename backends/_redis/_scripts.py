@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis.asyncio import Redis
+    from storescope.backends._redis._connection import Client
 
 _FOLDER = Path(__file__).parent
 _PLACE = (_FOLDER / "place.lua").read_text()
@@ -23,7 +23,7 @@ class Script:
     redis-py's own do the same, but import a module and look for a pipeline in each call.
     """
 
-    def __init__(self, client: Redis, text: str) -> None:
+    def __init__(self, client: Client, text: str) -> None:
         self._client = client
         self._text = text
         self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -33,14 +33,13 @@ class Script:
         try:
             return await self._client.evalsha(self._digest, len(keys), *keys, *args)
         except NoScriptError:  # it has not run
-            await self._client.script_load(self._text)
-            return await self._client.evalsha(self._digest, len(keys), *keys, *args)
+            return await self._client.eval(self._text, len(keys), *keys, *args)
 
 
 class Scripts:
     """All of them."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.set_fields = _load(client, "set_fields")
         self.update_fields = _load(client, "update_fields")
         self.get_in_session = _load(client, "get_in_session", _PLACE)
@@ -50,5 +49,5 @@ class Scripts:
         self.compact = _load(client, "compact", _PLACE)
 
 
-def _load(client: Redis, name: str, shared: str = "") -> Script:
+def _load(client: Client, name: str, shared: str = "") -> Script:
     return Script(client, shared + (_FOLDER / f"{name}.lua").read_text())
