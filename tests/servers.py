@@ -58,6 +58,11 @@ class RedisServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
     def start(self) -> Self:
         """Start it and wait until it answers; a server that ran before is empty now, unless it is durable."""
         program = shutil.which("redis-server")
@@ -97,6 +102,87 @@ class RedisServer:
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+class RedisCluster:
+    """Several Redis servers that share the slots of one cluster, with as many replicas each as are asked for.
+
+    Args:
+        folder: Where they keep what they keep.
+        *arguments: More of `redis-server`'s.
+        primaries: How many have slots; `redis-cli` makes no cluster of fewer than three.
+        replicas: How many stand by for each.
+        patience: Milliseconds of silence after which a node is taken for dead.
+        durable: As for one server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        primaries: int = 3,
+        replicas: int = 0,
+        patience: int = 15_000,
+        durable: bool = False,
+    ) -> None:
+        self._replicas = replicas
+        self.nodes: list[RedisServer] = []
+        for number in range(primaries * (1 + replicas)):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(patience))
+            self.nodes.append(RedisServer(own, *cluster, *arguments, durable=durable))
+
+    @property
+    def url(self) -> str:
+        """The URL of its first two nodes, without a prefix."""
+        first, second = self.nodes[:2]
+        return f"redis+cluster://127.0.0.1:{first.port},127.0.0.1:{second.port}/"
+
+    def start(self) -> Self:
+        """Start them, join them, and wait until each has seen all."""
+        for node in self.nodes:
+            node.start()
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        try:
+            self.command(
+                "--cluster", "create", *places, "--cluster-replicas", str(self._replicas), "--cluster-yes"
+            )
+            self.settle()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def settle(self) -> None:
+        """Wait until every node that runs says that the cluster works, and sees as many nodes as there are."""
+        give_up = time.monotonic() + 3 * _START_SECONDS
+        known = f"cluster_known_nodes:{len(self.nodes)}"
+        while time.monotonic() < give_up:
+            told = [self.ask(node, "cluster", "info") for node in self.nodes if node.runs]
+            if all("cluster_state:ok" in each and known in each for each in told):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"the Redis cluster does not get together: {told}")
+
+    def kill(self) -> None:
+        """Kill all its nodes, as a crash would."""
+        for node in self.nodes:
+            node.kill()
+
+    def ask(self, node: RedisServer, *words: str) -> str:
+        """Send a node a command, and return what it answers."""
+        return self.command("-p", str(node.port), *words)
+
+    def command(self, *words: str) -> str:
+        """Run `redis-cli`, and return what it says."""
+        program = shutil.which("redis-cli")
+        if program is None:
+            raise ServerMissingError("redis-cli is not installed; apt-get install redis-server")
+        done = subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"redis-cli failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+        return done.stdout
 
 
 class PostgresServer:

@@ -13,6 +13,8 @@ from storescope.backends._redis._server import Server
 from storescope.backends._redis._tables import HashTable, SessionTable
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from storescope.backends._options import Target
     from storescope.backends._tables import Site
 
@@ -22,7 +24,7 @@ class RedisEngine:
 
     Options: ClassVar = RedisOptions
 
-    def __init__(self, server: Server, address: Address) -> None:
+    def __init__(self, server: Server[Redis], address: Address) -> None:
         self._server = server
         keys = PlainKeys(server.prefix)
         self.session = HashTable(server, keys, "session")

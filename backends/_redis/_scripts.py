@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from storescope.backends._redis._connection import Client
 
 _FOLDER = Path(__file__).parent
-_PLACE = (_FOLDER / "place.lua").read_text()
+PLACE = (_FOLDER / "place.lua").read_text()
 
 
 class Script:
@@ -37,17 +37,24 @@ class Script:
 
 
 class Scripts:
-    """All of them."""
+    """Those of one server."""
 
     def __init__(self, client: Client) -> None:
-        self.set_fields = _load(client, "set_fields")
-        self.update_fields = _load(client, "update_fields")
-        self.get_in_session = _load(client, "get_in_session", _PLACE)
-        self.set_in_session = _load(client, "set_in_session", _PLACE)
-        self.update_in_session = _load(client, "update_in_session", _PLACE)
-        self.purge_in_session = _load(client, "purge_in_session", _PLACE)
-        self.compact = _load(client, "compact", _PLACE)
+        self.get_in_session = load(client, _FOLDER, "get_in_session", PLACE)
+        self.set_in_session = load(client, _FOLDER, "set_in_session", PLACE)
+        self.update_in_session = load(client, _FOLDER, "update_in_session", PLACE)
+        self.purge_in_session = load(client, _FOLDER, "purge_in_session", PLACE)
+        self.compact = load(client, _FOLDER, "compact", PLACE)
 
 
-def _load(client: Client, name: str, shared: str = "") -> Script:
-    return Script(client, shared + (_FOLDER / f"{name}.lua").read_text())
+class FieldScripts:
+    """Those of records that are one hash each, on one server or in a cluster."""
+
+    def __init__(self, client: Client) -> None:
+        self.set_fields = load(client, _FOLDER, "set_fields")
+        self.update_fields = load(client, _FOLDER, "update_fields")
+
+
+def load(client: Client, folder: Path, name: str, shared: str = "") -> Script:
+    """Return the script in `folder`, with what it shares with others put in front."""
+    return Script(client, shared + (folder / f"{name}.lua").read_text())

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redis import exceptions as redis_errors
 
 from storescope import BackendError
 from storescope.backends._redis._connection import ATTEMPT, Attempt, close
 from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error, is_answer, is_stale
-from storescope.backends._redis._scripts import Scripts
 from storescope.backends._scan import bad_cursor
 from storescope.backends._turns import Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from redis.asyncio import Redis, RedisCluster
+
     from storescope.backends._redis._connect import RedisOptions
-    from storescope.backends._redis._connection import Client, Links
+    from storescope.backends._redis._connection import Links
 
 
 _POSITION_DIGITS = 20  # of a 64-bit integer
 
+ClientT = TypeVar("ClientT", bound="Redis | RedisCluster")
 
-class Server:
+
+class Server(Generic[ClientT]):
     """What every table needs.
 
     The limits on time and on connections are held here: redis-py's own, `socket_timeout` and
@@ -31,15 +34,13 @@ class Server:
 
     Attributes:
         client: The client, whose commands are given to `read` and `write`.
-        scripts: Its scripts, given to them too.
         prefix: What every key begins with.
         max_bytes: The longest value that the server takes.
         report: Where retries, conflicts and connections are counted.
     """
 
-    def __init__(self, client: Client, options: RedisOptions, links: Links, *, max_bytes: int) -> None:
+    def __init__(self, client: ClientT, options: RedisOptions, links: Links, *, max_bytes: int) -> None:
         self.client = client
-        self.scripts = Scripts(client)
         self.prefix = options.prefix
         self.max_bytes = max_bytes
         self.report = links.report

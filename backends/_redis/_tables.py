@@ -21,10 +21,13 @@ from storescope.backends._codec import (
     merge,
 )
 from storescope.backends._redis._errors import check_size
+from storescope.backends._redis._scripts import FieldScripts, Scripts
 from storescope.backends._scan import ScannedRecord, ScanPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from redis.asyncio import Redis
 
     from storescope.backends._codec import Record
     from storescope.backends._redis._keys import Keys, PlainKeys
@@ -40,9 +43,8 @@ _MAX_UPDATE_BYTES = 65_536
 class RedisTable:
     """What all tables share."""
 
-    def __init__(self, server: Server, keys: Keys, entity: str) -> None:
+    def __init__(self, server: Server[Any], keys: Keys, entity: str) -> None:
         self._client = server.client
-        self._scripts = server.scripts
         self._read = server.read
         self._write = server.write
         self._scan = server.scan
@@ -84,6 +86,10 @@ class RedisTable:
 class HashTable(RedisTable):
     """One hash for each record, one field of it for each field."""
 
+    def __init__(self, server: Server[Any], keys: Keys, entity: str) -> None:
+        super().__init__(server, keys, entity)
+        self._scripts = FieldScripts(server.client)
+
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
         fields: dict[Any, Any] = await self._read(self._client.hgetall, self._key(tenant, id))
@@ -120,9 +126,10 @@ class SessionTable(RedisTable):
     Readers merge the lines. An updater that finds many of them writes the merged record in their place.
     """
 
-    def __init__(self, server: Server, keys: PlainKeys, entity: str) -> None:
+    def __init__(self, server: Server[Redis], keys: PlainKeys, entity: str) -> None:
         super().__init__(server, keys, entity)
         self._plain_keys = keys
+        self._scripts = Scripts(server.client)
 
     def _hashes(self, tenant: str) -> str:
         return self._plain_keys.sessions(tenant, self._entity)

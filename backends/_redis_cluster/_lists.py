@@ -1,0 +1,54 @@
+"""A session's lines of which some have a mark: which of them are here, by their pointers."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from storescope.backends._redis._errors import DRIVER_ERRORS
+from storescope.backends._redis_cluster._marks import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from storescope.backends._redis_cluster._marks import Pointer
+
+_MARK = re.compile(rb"[?!]\d+")
+
+
+async def settle_marks(
+    lines: Mapping[bytes, bytes],
+    session: str,
+    locate: Callable[[bytes], Awaitable[Pointer | None]],
+    settle: Callable[..., Awaitable[Any]],
+) -> list[bytes]:
+    """Return the lines of records that are in this session, without marks; and end the marks that mean nothing.
+
+    Args:
+        lines: All lines of the session's hash, by id.
+        session: The session.
+        locate: Reads the pointer of a record.
+        settle: Takes an id, a mark and `stays`: whether the mark goes and the record stays, or both go.
+    """
+    here: list[bytes] = []
+    for id_, line in lines.items():
+        mark = Mark.of(line)
+        if not mark.sign:
+            here.append(line)
+            continue
+        pointer = await locate(id_)
+        stays = pointer is not None and pointer.session == session and pointer.version >= mark.version
+        if stays:
+            here.append(_MARK.sub(b"", line, count=1))
+        if _is_over(mark, pointer, stays=stays):
+            with suppress(*DRIVER_ERRORS):  # the list is right without
+                await settle(id_, mark, stays=stays)
+    return here
+
+
+def _is_over(mark: Mark, pointer: Pointer | None, *, stays: bool) -> bool:
+    """Return whether whoever made the mark is done with it, or can do nothing more."""
+    if pointer is None or pointer.version < mark.version:
+        return False  # it may be about to arrive for the first time
+    return mark.sign == b"?" or pointer.version > mark.version or not stays
