@@ -110,7 +110,7 @@ class RedisCluster:
     Args:
         folder: Where they keep what they keep.
         *arguments: More of `redis-server`'s.
-        primaries: How many have slots; `redis-cli` makes no cluster of fewer than three.
+        primaries: How many have slots: one, or at least three.
         replicas: How many stand by for each.
         patience: Milliseconds of silence after which a node is taken for dead.
         durable: As for one server.
@@ -136,8 +136,7 @@ class RedisCluster:
     @property
     def url(self) -> str:
         """The URL of its first two nodes, without a prefix."""
-        first, second = self.nodes[:2]
-        return f"redis+cluster://127.0.0.1:{first.port},127.0.0.1:{second.port}/"
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2]) + "/"
 
     def start(self) -> Self:
         """Start them, join them, and wait until each has seen all."""
@@ -145,9 +144,11 @@ class RedisCluster:
             node.start()
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         try:
-            self.command(
-                "--cluster", "create", *places, "--cluster-replicas", str(self._replicas), "--cluster-yes"
-            )
+            if len(self.nodes) == 1:
+                self.ask(self.nodes[0], "cluster", "addslotsrange", "0", "16383")
+            else:
+                replicas = ("--cluster-replicas", str(self._replicas))
+                self.command("--cluster", "create", *places, *replicas, "--cluster-yes")
             self.settle()
         except BaseException:
             self.kill()

@@ -68,36 +68,37 @@ async def connect(
         BackendError: If it cannot be reached or used. Nothing was changed.
     """
     connecting = Connecting.make(target, options, links, tls=target.scheme.startswith("rediss"))
-    max_bytes = await _ask_one(addresses, connecting, options.timeout)
+    max_bytes = await _ask_first(addresses, connecting, options)
     client = ClusterClient(addresses, connecting, timeout=options.timeout)
     try:
         async with asyncio.timeout(options.timeout):
             await client.initialize()
-    except BaseException as error:
+    except DRIVER_ERRORS as error:
         await close(client)
-        if isinstance(error, TimeoutError | Exception) and isinstance(error, (TimeoutError, *DRIVER_ERRORS)):
-            raise backend_error("the cluster's nodes cannot be looked up", error) from None
+        raise backend_error("the cluster's nodes and slots cannot be looked up", error) from None
+    except BaseException:
+        await close(client)
         raise
     return client, max_bytes
 
 
-async def _ask_one(addresses: list[Address], connecting: Connecting, timeout: float) -> int:
+async def _ask_first(addresses: list[Address], connecting: Connecting, options: RedisOptions) -> int:
     """Ask the first node that answers how the cluster is; return the longest value that it takes, in bytes."""
-    failure: BackendError | None = None
     for address in addresses:
         client = connecting.to(address)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(options.timeout):
                 await _check_cluster(client, address)
                 return await find_limit(client)
         except DRIVER_ERRORS as error:
             failure = explain(error, address, tls=connecting.tls, kind=_KIND)
-            if not failure.retryable:
-                raise failure from None
+        except BackendError as error:
+            failure = error
         finally:
             await close(client)
-    assert failure is not None
-    raise failure
+        if not failure.retryable or address is addresses[-1]:  # else another may be better off
+            raise failure from None
+    raise AssertionError  # a URL has an address
 
 
 async def _check_cluster(client: Redis, address: Address) -> None:
