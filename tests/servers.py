@@ -166,6 +166,29 @@ class RedisCluster:
             time.sleep(0.05)
         raise RuntimeError(f"the Redis cluster does not get together: {told}")
 
+    def move(self, slot: int, *, pause: float = 0.0) -> None:
+        """Move a slot with its keys to the next of the nodes; between two steps stay as it is for some seconds."""
+        ids = {self.ask(node, "cluster", "myid").strip(): node for node in self.nodes}
+        source = next(id_ for id_ in ids if slot in self._slots(id_))
+        names = list(ids)
+        target = names[(names.index(source) + 1) % len(names)]
+        self.ask(ids[target], "cluster", "setslot", str(slot), "importing", source)
+        self.ask(ids[source], "cluster", "setslot", str(slot), "migrating", target)
+        time.sleep(pause)
+        while keys := self.ask(ids[source], "cluster", "getkeysinslot", str(slot), "2").split():
+            where = ("127.0.0.1", str(ids[target].port), "", "0", "5000", "keys")
+            self.ask(ids[source], "migrate", *where, *keys)
+            time.sleep(pause / 10)
+        for id_ in (target, source, *names):
+            self.ask(ids[id_], "cluster", "setslot", str(slot), "node", target)
+
+    def _slots(self, id_: str) -> set[int]:
+        """Return the slots of a node."""
+        told = self.ask(self.nodes[0], "cluster", "nodes").splitlines()
+        words = next(line.split() for line in told if line.startswith(id_))[8:]
+        ends = [word.split("-") for word in words if not word.startswith("[")]
+        return {slot for end in ends for slot in range(int(end[0]), int(end[-1]) + 1)}
+
     def kill(self) -> None:
         """Kill all its nodes, as a crash would."""
         for node in self.nodes:
