@@ -110,10 +110,11 @@ class RedisCluster:
     Args:
         folder: Where they keep what they keep.
         *arguments: More of `redis-server`'s.
-        primaries: How many have slots: one, or at least three.
+        primaries: How many have slots.
         replicas: How many stand by for each.
         patience: Milliseconds of silence after which a node is taken for dead.
         durable: As for one server.
+        password: What they ask for; empty for nothing.
     """
 
     def __init__(
@@ -124,13 +125,16 @@ class RedisCluster:
         replicas: int = 0,
         patience: int = 15_000,
         durable: bool = False,
+        password: str = "",
     ) -> None:
+        self._password = password
         self._replicas = replicas
         self.nodes: list[RedisServer] = []
         for number in range(primaries * (1 + replicas)):
             own = folder / f"node-{number}"
             own.mkdir()
-            cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(patience))
+            cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(patience)]
+            cluster += ["--requirepass", password, "--masterauth", password] if password else []
             self.nodes.append(RedisServer(own, *cluster, *arguments, durable=durable))
 
     @property
@@ -144,8 +148,8 @@ class RedisCluster:
             node.start()
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         try:
-            if len(self.nodes) == 1:
-                self.ask(self.nodes[0], "cluster", "addslotsrange", "0", "16383")
+            if len(self.nodes) < 3:  # noqa: PLR2004 (redis-cli makes none of fewer)
+                self._join()
             else:
                 replicas = ("--cluster-replicas", str(self._replicas))
                 self.command("--cluster", "create", *places, *replicas, "--cluster-yes")
@@ -154,6 +158,13 @@ class RedisCluster:
             self.kill()
             raise
         return self
+
+    def _join(self) -> None:
+        share = 16_384 // len(self.nodes)
+        for number, node in enumerate(self.nodes):
+            self.ask(node, "cluster", "addslotsrange", str(number * share), str((number + 1) * share - 1))
+            self.ask(node, "cluster", "set-config-epoch", str(number + 1))
+            self.ask(node, "cluster", "meet", "127.0.0.1", str(self.nodes[0].port))
 
     def settle(self) -> None:
         """Wait until every node that runs says that the cluster works, and sees as many nodes as there are."""
@@ -203,7 +214,10 @@ class RedisCluster:
         program = shutil.which("redis-cli")
         if program is None:
             raise ServerMissingError("redis-cli is not installed; apt-get install redis-server")
-        done = subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=60)
+        with_password = {**os.environ, "REDISCLI_AUTH": self._password} if self._password else None
+        done = subprocess.run(
+            [program, *words], capture_output=True, text=True, check=False, timeout=60, env=with_password
+        )
         if done.returncode:
             raise RuntimeError(f"redis-cli failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
         return done.stdout
