@@ -29,7 +29,7 @@ def free_port() -> int:
     is killed finds it free again, and low enough for a cluster's second port, which is 10,000 higher.
     """
     while True:
-        port = random.randrange(12_000, 32_000)
+        port = random.randrange(12_000, 22_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

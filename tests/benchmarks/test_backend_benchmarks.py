@@ -87,7 +87,9 @@ async def test_the_benchmarks_of_lists_run(tmp_path: Path) -> None:
 
 async def test_the_benchmark_of_a_cluster_s_nodes_runs(tmp_path: Path) -> None:
     result = await cluster_nodes.run(tmp_path, nodes=(1, 2), rounds=1, writers=3)
-    assert [row.name for row in result.rows] == ["1 node", "2 nodes"]
+    names = ["1 node", "2 nodes"]
+    assert [row.name for row in result.rows] == [*names, *(f"{name}, work of the busiest" for name in names)]
+    assert all(row.value > 0 for row in result.rows)
 
 
 async def test_a_list_is_one_round_trip(tmp_path: Path) -> None:
