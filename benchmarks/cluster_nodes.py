@@ -27,9 +27,9 @@ async def run(
 ) -> Result:
     """Measure many writers at once, each with sessions of its own, on clusters of several sizes.
 
-    One client process writes less than one node takes, and all nodes have these cores together: time does not fall.
-    How far more nodes carry is told by the processor time of the busiest, its idle turns and its talk with the other
-    nodes included.
+    One client process writes less than one node takes, and all nodes have these cores together: time does not
+    fall. How far more nodes carry is told by the processor time of the busiest, its idle turns and its talk with
+    the other nodes included.
     """
     async with AsyncExitStack() as opened:
         clusters: dict[str, RedisCluster] = {}

@@ -45,7 +45,7 @@ def redis_server(tmp_path: Path) -> Generator[RedisServer, None, None]:
 
 @pytest.fixture(scope="session")
 def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster, None, None]:
-    """One Redis cluster of three nodes for the whole session. Tests must leave it running: use `redis_cluster_url`."""
+    """A Redis cluster of three nodes for the session. Tests must leave it running: use `redis_cluster_url`."""
     cluster = RedisCluster(tmp_path_factory.mktemp("cluster")).start()
     yield cluster
     cluster.kill()

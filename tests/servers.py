@@ -148,7 +148,7 @@ class RedisCluster:
             node.start()
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         try:
-            if len(self.nodes) < 3:  # noqa: PLR2004 (redis-cli makes none of fewer)
+            if len(self.nodes) < 3:  # redis-cli makes none of fewer
                 self._join()
             else:
                 replicas = ("--cluster-replicas", str(self._replicas))
@@ -170,6 +170,7 @@ class RedisCluster:
         """Wait until every node that runs says that the cluster works, and sees as many nodes as there are."""
         give_up = time.monotonic() + 3 * _START_SECONDS
         known = f"cluster_known_nodes:{len(self.nodes)}"
+        told: list[str] = []
         while time.monotonic() < give_up:
             told = [self.ask(node, "cluster", "info") for node in self.nodes if node.runs]
             if all("cluster_state:ok" in each and known in each for each in told):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from storescope.backends._redis._errors import DRIVER_ERRORS
 
 if TYPE_CHECKING:
+    from asyncio import StreamReader, StreamWriter
+
     from redis.asyncio import Connection, Redis, RedisCluster
 
     from storescope.reports import BackendReport
@@ -36,7 +38,7 @@ class Attempt:
         self.applied = False
 
     def may_have_written(self, *, answered: bool = False) -> bool:
-        """Return whether a call that writes may have, now that it failed, with an answer to the last command or not."""
+        """Return whether a call that writes may have, now that its last command failed, answered or not."""
         return self.applied or (self.sent and not self.harmless and not answered)
 
 
@@ -62,7 +64,7 @@ class Links:
             self.generation += 1
 
 
-def linked(kind: type[Connection], links: Links) -> type[Connection]:
+def linked(kind: type[Connection], links: Links) -> type[Connection]:  # noqa: C901 (a class of short methods)
     """Return a class of connection that belongs to `links`."""
 
     class LinkedConnection(kind):  # type: ignore[valid-type, misc] # one of redis-py's two
@@ -79,11 +81,8 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
             await super().connect()
 
         def _is_stale(self) -> bool:
-            # redis-py's pool sees by itself that the server has closed a connection, and not that it was reset.
-            writer, reader = self._writer, self._reader
-            if not self._ready or writer is None or reader is None:
-                return False
-            return self._generation != links.generation or writer.is_closing() or reader.at_eof()
+            old = self._generation != links.generation
+            return self._ready and (old or _has_ended(self._reader, self._writer))
 
         async def _greeted(self, _: Any) -> None:
             self._generation = links.generation
@@ -99,7 +98,7 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
 
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             # A pool connects before it hands out a connection; a cluster's node leaves that to the first command.
-            if self._is_stale() or not self.is_connected:
+            if not self.is_connected or self._is_stale():
                 await self.connect()
             if self._ready:  # else it greets, and the call's own command comes later
                 attempt = ATTEMPT.get()
@@ -108,6 +107,14 @@ def linked(kind: type[Connection], links: Links) -> type[Connection]:
             await super().send_packed_command(*args, **kwargs)
 
     return LinkedConnection
+
+
+def _has_ended(reader: StreamReader | None, writer: StreamWriter | None) -> bool:
+    """Return whether the server has closed a connection, or it was reset.
+
+    redis-py's pool sees the first by itself, and not the second; a cluster's node neither.
+    """
+    return reader is None or writer is None or writer.is_closing() or reader.at_eof()
 
 
 async def close(client: Client) -> None:

@@ -63,7 +63,7 @@ class ClusterClient(RedisCluster):
         await asyncio.wait([self.suspect(None)])
 
     def suspect(self, node: str | None) -> asyncio.Task[None]:
-        """Look at the cluster again, in the background, once for all who ask and not all the time; this node last."""
+        """Look at the cluster again in the background, once for all who ask, not all the time; this node last."""
         self._failed = node or self._failed
         loop = asyncio.get_running_loop()
         if self._looking is None or (self._looking.done() and loop.time() > self._looked + _REST):

@@ -38,8 +38,8 @@ def read_addresses(target: Target) -> list[Address]:
         return [_read_address(f"//{who}@{host}" if who else f"//{host}") for host in hosts.rstrip("/").split(",")]
     except ValueError:
         raise BackendError(
-            f"a cluster's URL is {target.scheme}://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...], without a database: "
-            "a cluster has but one; percent-encode what a user name or password has beyond letters and digits"
+            f"a cluster's URL is {target.scheme}://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...], without a "
+            "database, for it has but one; percent-encode what a user name or password has beyond letters and digits"
         ) from None
 
 
@@ -124,11 +124,14 @@ def _down(where: str, told: dict[str, Any]) -> BackendError:
     """Return the error for a cluster that serves nobody."""
     assigned, served = int(told["cluster_slots_assigned"]), int(told["cluster_slots_ok"])
     if assigned < _SLOTS:
-        why = f"{_SLOTS - assigned:,} of its {_SLOTS:,} slots belong to no node; redis-cli --cluster fix assigns them"
+        why = (
+            f"{_SLOTS - assigned:,} of its {_SLOTS:,} slots belong to no node; "
+            "redis-cli --cluster fix assigns them"
+        )
     elif served < _SLOTS:
         why = (
-            f"{_SLOTS - served:,} of its {_SLOTS:,} slots are on nodes that do not answer; bring these back, or let a "
-            "replica take over (CLUSTER FAILOVER TAKEOVER)"
+            f"{_SLOTS - served:,} of its {_SLOTS:,} slots are on nodes that do not answer; "
+            "bring these back, or let a replica take over (CLUSTER FAILOVER TAKEOVER)"
         )
     else:
         why = "this node does not see the majority of the primaries; bring the others back"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from storescope.backends._redis._errors import DRIVER_ERRORS
 from storescope.backends._redis_cluster._marks import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from storescope.backends._redis_cluster._marks import Pointer
+    from storescope.backends._redis_cluster._places import Place
 
 _MARK = re.compile(rb"[?!]\d+")
 
@@ -20,16 +21,14 @@ _MARK = re.compile(rb"[?!]\d+")
 async def settle_marks(
     lines: Mapping[bytes, bytes],
     session: str,
-    locate: Callable[[bytes], Awaitable[Pointer | None]],
-    settle: Callable[..., Awaitable[Any]],
+    place: Callable[[bytes], Place],
 ) -> list[bytes]:
     """Return the lines of records that are in this session, without marks; and end the marks that mean nothing.
 
     Args:
         lines: All lines of the session's hash, by id.
         session: The session.
-        locate: Reads the pointer of a record.
-        settle: Takes an id, a mark and `stays`: whether the mark goes and the record stays, or both go.
+        place: Returns the place of the record of an id.
     """
     here: list[bytes] = []
     for id_, line in lines.items():
@@ -37,13 +36,14 @@ async def settle_marks(
         if not mark.sign:
             here.append(line)
             continue
-        pointer = await locate(id_)
+        found = place(id_)
+        pointer = await found.pointer()
         stays = pointer is not None and pointer.session == session and pointer.version >= mark.version
         if stays:
             here.append(_MARK.sub(b"", line, count=1))
         if _is_over(mark, pointer, stays=stays):
             with suppress(*DRIVER_ERRORS):  # the list is right without
-                await settle(id_, mark, stays=stays)
+                await found.settle(session, mark, stays=stays)
     return here
 
 

@@ -88,7 +88,8 @@ class ClusterServer(Server[ClusterClient]):
     async def _scan_node(
         self, node: ClusterNode, position: int, pattern: str, limit: int
     ) -> tuple[int, list[bytes]]:
-        positions, keys = await self.client.scan(position, pattern, limit, target_nodes=node)
+        answer: Any = await self.client.scan(position, pattern, limit, target_nodes=node)
+        positions, keys = answer
         return positions[node.name], keys
 
     async def _survey(self) -> tuple[str, list[ClusterNode]]:

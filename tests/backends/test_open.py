@@ -72,7 +72,7 @@ async def test_options_may_stand_in_the_query() -> None:
         ("redis:host", "percent-encode"),
         ("redis://localhost?prefix=a:b", "prefix"),
         ("redis+cluster:host", "percent-encode"),
-        ("redis+cluster://host/0", "without a database"),
+        ("redis+cluster://host/0", "has but one"),
         ("redis+cluster://host:7000,:7001", "percent-encode"),
         ("redis+cluster://host:many", "percent-encode"),
         (f"redis+cluster://user:{SECRET}/x@host,other", "percent-encode"),

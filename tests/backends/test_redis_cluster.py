@@ -50,7 +50,7 @@ async def ids_in(backend: Backend, session: str) -> list[str]:
     return [record["id"] for record in await backend["message.listBySession"](session_id=session)]
 
 
-class Death(Exception):
+class DeathError(Exception):
     """The client dies here."""
 
 
@@ -68,10 +68,10 @@ class Mortal:
     async def _execute(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         self.left -= 1
         if self.left == -1 and not self.after:
-            raise Death
+            raise DeathError
         answer = await self._real(node, *args, **kwargs)
         if self.left == -1:
-            raise Death
+            raise DeathError
         return answer
 
 
@@ -97,7 +97,7 @@ async def test_a_client_that_dies_at_any_step_loses_nothing_and_shows_nothing_tw
             await backend["message.set"](id=id_, value={"id": id_, "sessionId": "s", "old": 1})
         mortal.dies(step, after=after)
         died = True
-        with suppress(Death):
+        with suppress(DeathError):
             await change(backend)
             died = False
         mortal.dies(-1, after=False)
@@ -243,14 +243,18 @@ async def test_a_scan_gives_up_when_slots_have_moved(backend: Backend, shared_re
     reshard = ("--cluster", "reshard", f"127.0.0.1:{giver.port}", "--cluster-slots", "1", "--cluster-yes")
     shared_redis_cluster.command(*reshard, "--cluster-from", names[giver], "--cluster-to", names[taker])
     with pytest.raises(BackendError, match="begin it again") as caught:
-        while cursor:
-            _, cursor = await backend.admin.scan("setup", cursor, limit=10)
+        await scan_on(backend, cursor)
     assert caught.value.retryable
     async with asyncio.timeout(20):
         while True:  # the nodes tell each other
             with suppress(BackendError):
                 assert len({record.id for record in await scan_all(backend, "setup")}) == 60
                 break
+
+
+async def scan_on(backend: Backend, cursor: str | None) -> None:
+    while cursor:
+        _, cursor = await backend.admin.scan("setup", cursor, limit=10)
 
 
 @pytest.mark.parametrize("cursor", ["setup:x", "setup:W10=", "setup:WzEsMiwzXQ==", "setup:WyJhIiwiYiIsIngiXQ=="])

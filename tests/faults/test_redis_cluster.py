@@ -57,7 +57,7 @@ async def in_thread(function: Any, *arguments: Any) -> Any:
 
 
 async def test_a_node_that_dies_and_comes_back_has_lost_nothing(cluster: RedisCluster, backend: Backend) -> None:
-    """Each acknowledged write is on its disk; calls to the other nodes go on until the cluster declares itself down."""
+    """Each acknowledged write is on its disk; the other nodes go on until the cluster declares itself down."""
     victim = cluster.nodes[0]
     async with Traffic(backend, limit=TIMEOUT) as traffic:
         await traffic.get_on()
@@ -172,7 +172,7 @@ async def take_over(cluster: RedisCluster, replica: RedisServer) -> None:
 async def replaced(cluster: RedisCluster, dead: RedisServer) -> None:
     """Wait until another has the slots of a node that was killed."""
     async with asyncio.timeout(RECOVERY):
-        while str(dead.port) in await in_thread(cluster.ask, cluster.nodes[0], "cluster", "slots"):
+        while str(dead.port) in await in_thread(cluster.ask, cluster.nodes[0], "cluster", "slots"):  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.05)
 
 
@@ -193,10 +193,10 @@ async def test_a_cluster_without_a_majority_says_so(tmp_path: Path) -> None:
             for node in cluster.nodes[1:]:
                 node.kill()
             async with asyncio.timeout(RECOVERY):
-                while "cluster_state:ok" in cluster.ask(cluster.nodes[0], "cluster", "info"):
+                while "cluster_state:ok" in cluster.ask(cluster.nodes[0], "cluster", "info"):  # noqa: ASYNC110 (another process)
                     await asyncio.sleep(0.05)
             cluster.ask(cluster.nodes[0], "acl", "setuser", "default", ">hunter2-canary")
-            with pytest.raises(BackendError, match="is down.*bring these back") as refused:
+            with pytest.raises(BackendError, match=r"is down.*bring these back") as refused:
                 await open_backend(f"redis+cluster://:hunter2-canary@127.0.0.1:{cluster.nodes[0].port}", **LIMITS)
             check_error(refused.value)
             assert "hunter2" not in str(refused.value) + repr(refused.value)

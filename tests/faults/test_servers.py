@@ -1,4 +1,4 @@
-"""Redis, a Redis cluster and Postgres that fail in mid-traffic: nothing acknowledged is lost, and the client gets on by itself."""
+"""Redis, its cluster and Postgres fail in mid-traffic: nothing acknowledged is lost, and the client gets on."""
 
 from __future__ import annotations
 
