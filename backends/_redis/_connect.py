@@ -168,7 +168,7 @@ async def _check_server(client: Redis) -> None:
         return
     if info.get("cluster_enabled"):
         raise BackendError(
-            "redis: this server is a node of a cluster, and redis:// speaks to a single server; use one"
+            "redis: this server is a node of a cluster, and redis:// speaks to a single server; use redis+cluster://"
         )
     if info.get("role") == "slave":
         raise BackendError(

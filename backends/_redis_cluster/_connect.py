@@ -39,7 +39,7 @@ def read_addresses(target: Target) -> list[Address]:
     except ValueError:
         raise BackendError(
             f"a cluster's URL is {target.scheme}://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...], without a "
-            "database, for it has but one; percent-encode what a user name or password has beyond letters and digits"
+            "database, for it has but one; percent-encode what names and passwords have beyond letters and digits"
         ) from None
 
 

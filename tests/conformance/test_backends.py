@@ -22,9 +22,9 @@ def unexpected(result: Result, url: str) -> bool:
     return result.status != wanted
 
 
-def cases_for(wrapper: str) -> tuple[Case, ...]:
+def cases_for(wrapper: str, url: str) -> tuple[Case, ...]:
     """Return the cases to run; those that start processes take most of the time, and wait for make test-long."""
-    if wrapper == "all" or "STORESCOPE_LONG" in os.environ:
+    if (wrapper == "all" and not url.startswith("redis+cluster:")) or "STORESCOPE_LONG" in os.environ:
         return CASES
     return tuple(case for case in CASES if not case.needs_reopen)
 
@@ -42,6 +42,6 @@ async def test_a_wrapped_backend_conforms(wrapper: str, backend_url: str) -> Non
     arguments = (backend_url, wrapper)
     reopen = Reopen(f"{wrapping.__file__}:open_wrapped", arguments) if shared(backend_url) else None
     async with wrapping.open_wrapped(*arguments) as handlers:
-        results = await run(Subject(handlers, reopen), cases_for(wrapper))
+        results = await run(Subject(handlers, reopen), cases_for(wrapper, backend_url))
     wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, backend_url)]
     assert not wrong
