@@ -27,8 +27,9 @@ _ANSWERS = (
     redis_errors.RedisClusterException,
     *_NEVER,
 )
-# A primary that became a replica, or lost its own: only a new connection gets away from it.
-_STALE = (redis_errors.ReadOnlyError, redis_errors.MasterDownError)
+# A primary that became a replica, or lost its own: only a new connection gets away from it. A slot without a node:
+# only a new look at the cluster.
+_STALE = (redis_errors.ReadOnlyError, redis_errors.MasterDownError, redis_errors.RedisClusterException)
 DRIVER_ERRORS = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
 
 

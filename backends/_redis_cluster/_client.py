@@ -71,7 +71,7 @@ class ClusterClient(RedisCluster):
         return self._looking
 
     async def _look(self) -> None:
-        with suppress(TimeoutError, *DRIVER_ERRORS):
+        with suppress(TimeoutError, IndexError, *DRIVER_ERRORS):  # IndexError: as if there were no primary at all
             async with asyncio.timeout(self._limit):
                 await self.nodes_manager.initialize(last_failed_node_name=self._failed)
         self._looked = asyncio.get_running_loop().time()

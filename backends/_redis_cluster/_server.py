@@ -15,6 +15,8 @@ from storescope.backends._scan import bad_cursor
 if TYPE_CHECKING:
     from redis.asyncio.cluster import ClusterNode
 
+    from storescope.backends._redis._connection import Attempt
+
 
 class Cursor(NamedTuple):
     """Where a scan goes on.
@@ -84,6 +86,10 @@ class ClusterServer(Server[ClusterClient]):
 
     async def _look_again(self) -> None:
         await self.client.look_again()
+
+    def _distrust(self, attempt: Attempt) -> None:
+        super()._distrust(attempt)
+        self.client.suspect(None)  # a node that hangs may have been replaced
 
     async def _scan_node(
         self, node: ClusterNode, position: int, pattern: str, limit: int
