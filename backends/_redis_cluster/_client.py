@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from storescope.backends._redis._connect import Address, Connecting
 
+SLOTS = 16_384
+
 _REDIRECTIONS = 16
 _TRY_AGAIN = 0.02  # seconds; the node is moving the key at this moment
 _REST = 0.1  # seconds between two looks at the cluster

@@ -12,7 +12,7 @@ from storescope import BackendError
 from storescope.backends._redis._connect import Address, Connecting, explain, find_limit
 from storescope.backends._redis._connection import close
 from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error
-from storescope.backends._redis_cluster._client import ClusterClient
+from storescope.backends._redis_cluster._client import SLOTS, ClusterClient
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from storescope.backends._redis._connection import Links
 
 _KIND = "+cluster"
-_SLOTS = 16_384
 
 
 def read_addresses(target: Target) -> list[Address]:
@@ -123,14 +122,13 @@ async def _check_cluster(client: Redis, address: Address) -> None:
 def _down(where: str, told: dict[str, Any]) -> BackendError:
     """Return the error for a cluster that serves nobody."""
     assigned, served = int(told["cluster_slots_assigned"]), int(told["cluster_slots_ok"])
-    if assigned < _SLOTS:
+    if assigned < SLOTS:
         why = (
-            f"{_SLOTS - assigned:,} of its {_SLOTS:,} slots belong to no node; "
-            "redis-cli --cluster fix assigns them"
+            f"{SLOTS - assigned:,} of its {SLOTS:,} slots belong to no node; redis-cli --cluster fix assigns them"
         )
-    elif served < _SLOTS:
+    elif served < SLOTS:
         why = (
-            f"{_SLOTS - served:,} of its {_SLOTS:,} slots are on nodes that do not answer; "
+            f"{SLOTS - served:,} of its {SLOTS:,} slots are on nodes that do not answer; "
             "bring these back, or let a replica take over (CLUSTER FAILOVER TAKEOVER)"
         )
     else:

@@ -95,7 +95,7 @@ class Place:
                 return "", None
             session = write.session or (pointer.session if pointer else "")
             if pointer is None or pointer.session != session or lost:
-                outcome = await self._move(pointer, write._replace(session=session))
+                outcome = await self._move(pointer, session, write)
             else:
                 outcome = await self._act(pointer, write.verb, write.text)
             if is_line(outcome):
@@ -128,7 +128,7 @@ class Place:
         stay = "1" if stays else ""
         await self._scripts.settle((self._session_key(session),), (self._id, str(mark), stay))
 
-    async def _move(self, old: Pointer | None, write: Write) -> bytes | None:
+    async def _move(self, old: Pointer | None, session: str, write: Write) -> bytes | None:
         """Take the record from where it is, if it is anywhere, to the session where it shall be."""
         text = write.text
         if old is not None:
@@ -139,7 +139,7 @@ class Place:
                 _, before, *lines = line.split(b"\n")
                 text, _ = merge(before, *lines, text)
                 check_size(len(text), write.max_bytes)
-        new = await self._arrive(old, write._replace(text=text))
+        new = await self._arrive(old, session, write.verb, text)
         if isinstance(new, bytes):
             return new
         if not await self._turn(old, new):
@@ -150,16 +150,16 @@ class Place:
                 await self.settle(old.session, Mark(b"!", old.version), stays=False)
         return b"0\n" + text
 
-    async def _arrive(self, old: Pointer | None, write: Write) -> Pointer | bytes:
+    async def _arrive(self, old: Pointer | None, session: str, verb: str, text: bytes) -> Pointer | bytes:
         """Put the record where it shall be, and return what the pointer must become; or the mark in the way."""
         known = old.version if old else 0
         wanted = known + 1 if old else time.time_ns() // 1000
-        arguments = (self._id, str(known), str(wanted), write.verb, write.text)
-        placed: bytes = await self._scripts.arrive((self._session_key(write.session),), arguments)
+        arguments = (self._id, str(known), str(wanted), verb, text)
+        placed: bytes = await self._scripts.arrive((self._session_key(session),), arguments)
         if not placed.isdigit():
             return placed
         ATTEMPT.get().applied = True  # somebody else's pointer may take it in
-        return Pointer(int(placed), write.session)
+        return Pointer(int(placed), session)
 
     async def _turn(self, old: Pointer | None, new: Pointer) -> bool:
         """Turn the pointer, if it is what it was, and return whether it is what it should be."""

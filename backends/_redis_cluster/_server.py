@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from storescope import BackendError
 from storescope.backends._redis._server import Server, read_position
-from storescope.backends._redis_cluster._client import ClusterClient
+from storescope.backends._redis_cluster._client import SLOTS, ClusterClient
 from storescope.backends._scan import bad_cursor
 
 if TYPE_CHECKING:
@@ -62,27 +62,20 @@ class ClusterServer(Server[ClusterClient]):
 
         Raises:
             InvalidRecordError: If the cursor is none that it gave.
-            BackendError: If slots have moved since the scan began, or are on their way.
+            BackendError: If slots have moved since the scan began, are on their way, or have no node.
         """
-        at = None if cursor is None else Cursor.read(cursor)
-        position = read_position(at and at.position)
-        slots, nodes = await self.read(self._survey) if at is None or not position else (at.slots, None)
-        nodes = nodes or sorted(self.client.get_primaries(), key=_name)
-        if at is not None and at.slots != slots:
-            raise _moved()
-        name = at.node if at is not None else nodes[0].name
-        node = next((node for node in nodes if node.name == name), None)
+        at = Cursor.read(cursor) if cursor is not None else Cursor(await self._survey(), self._names()[0], "0")
+        position = read_position(at.position)
+        node = self.client.get_node(node_name=at.node)
         if node is None:
             raise _moved()
         position, keys = await self.read(self._scan_node, node, position, pattern, limit)
         if position:
-            return keys, Cursor(slots, name, str(position)).write()
-        following = [other.name for other in nodes if other.name > name]
-        if following:
-            return keys, Cursor(slots, following[0], "0").write()
-        if (await self.read(self._survey))[0] != slots:
+            return keys, at._replace(position=str(position)).write()
+        if await self._survey() != at.slots:
             raise _moved()
-        return keys, None
+        following = next((name for name in self._names() if name > at.node), None)
+        return keys, following and Cursor(at.slots, following, "0").write()
 
     async def _look_again(self) -> None:
         await self.client.look_again()
@@ -98,27 +91,37 @@ class ClusterServer(Server[ClusterClient]):
         positions, keys = answer
         return positions[node.name], keys
 
-    async def _survey(self) -> tuple[str, list[ClusterNode]]:
-        """Return a digest of which primary has which slots, and the primaries by name."""
+    def _names(self) -> list[str]:
+        """Return the names of the primaries, in order."""
+        return sorted(str(node.name) for node in self.client.get_primaries())
+
+    async def _survey(self) -> str:
+        """Return a digest of which primary has which slots.
+
+        Raises:
+            BackendError: If one is on its way, or has no primary.
+        """
+        slots: dict[str, list[list[str]]] = await self.read(self._ask_for_slots)
+        ranges = [each for ranges in slots.values() for each in ranges]  # FIRST LAST, or one slot alone
+        if sum(int(each[-1]) - int(each[0]) + 1 for each in ranges) != SLOTS:
+            raise _moved()
+        return sha1(json.dumps(slots, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+    async def _ask_for_slots(self) -> dict[str, list[list[str]]]:
         await self.client.look_again()
-        nodes = sorted(self.client.get_primaries(), key=_name)
-        found: list[Any] = []
-        for node in nodes:
+        slots: dict[str, list[list[str]]] = {}
+        for node in self.client.get_primaries():
             told: dict[str, Any] = await self.client.execute_command("CLUSTER NODES", target_nodes=node)
             own = next(each for each in told.values() if "myself" in each["flags"])
             if own["migrations"]:
                 raise _moved()
-            found.append((node.name, own["slots"]))
-        return sha1(json.dumps(found).encode(), usedforsecurity=False).hexdigest(), nodes
-
-
-def _name(node: ClusterNode) -> str:
-    return str(node.name)
+            slots[str(node.name)] = own["slots"]
+        return slots
 
 
 def _moved() -> BackendError:
     return BackendError(
-        "redis: slots of the cluster are moving, or have moved since the scan began, which could make it miss "
-        "records; begin it again when they rest",
+        "redis: slots of the cluster have no node, are moving, or have moved since the scan began, which could "
+        "make it miss records; begin it again when they rest",
         retryable=True,
     )
