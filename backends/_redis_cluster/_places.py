@@ -184,7 +184,7 @@ class Place:
         attempt = ATTEMPT.get()
         attempt.harmless = True
         found = await self.pointer()
-        attempt.harmless = False
+        attempt.harmless = attempt.sent = False
         return found
 
     async def _act(self, pointer: Pointer, verb: str, text: bytes = b"") -> bytes | None:
@@ -192,7 +192,8 @@ class Place:
         attempt.harmless = verb == "leave"
         key = self._session_key(pointer.session)
         line: bytes | None = await self._scripts.act((key,), (self._id, str(pointer.version), verb, text))
-        attempt.harmless = False
+        if attempt.harmless:
+            attempt.harmless = attempt.sent = False
         return line
 
     def _session_key(self, session: str) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -92,6 +93,33 @@ async def test_a_node_that_hangs_costs_its_calls_the_timeout_and_the_others_noth
     assert {"n": 0} in answers
     await in_thread(cluster.settle)
     assert await backend["session.get"](id="s0") == {"n": 0}
+
+
+async def test_a_write_whose_session_cannot_be_reached_was_not_made(
+    cluster: RedisCluster, backend: Backend
+) -> None:
+    """The node of the pointer answered; the session's is not even connected to."""
+    keys = SlotKeys(prefix_of(backend))
+    client = backend._engine._server.client  # type: ignore[attr-defined] # only Redis has it
+    victim = cluster.nodes[1]
+
+    def on_victim(key: str) -> bool:
+        return bool(client.get_node_from_key(key).port == victim.port)
+
+    session = next(f"s{n}" for n in count() if on_victim(keys.session("", "message", f"s{n}")))
+    id_ = next(f"m{n}" for n in count() if not on_victim(keys.record("", "message", f"m{n}")))
+    await backend["message.set"](id=id_, value={"sessionId": session})
+    await in_thread(victim.kill)
+    try:
+        await asyncio.sleep(0.05)  # the loop learns that the connections are closed
+        with pytest.raises(BackendError) as caught:
+            await backend["message.update"](id=id_, updates={"n": 1})
+        check_error(caught.value)
+        assert not caught.value.maybe_applied
+    finally:
+        await in_thread(victim.start)
+        await in_thread(cluster.settle)
+    assert await backend["message.update"](id=id_, updates={"n": 2}) == {"sessionId": session, "n": 2}
 
 
 async def test_slots_that_move_in_mid_traffic_cost_nobody_anything(
