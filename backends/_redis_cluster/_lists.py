@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from storescope.backends._redis_cluster._marks import Pointer
     from storescope.backends._redis_cluster._places import Place
+
+_FORGOTTEN = 60_000_000
+"""Microseconds after which a record that never arrived is not waited for; who is slower puts it there again."""
 
 _MARK = re.compile(rb"[?!]\d+")
 
@@ -49,6 +53,8 @@ async def settle_marks(
 
 def _is_over(mark: Mark, pointer: Pointer | None, *, stays: bool) -> bool:
     """Return whether whoever made the mark is done with it, or can do nothing more."""
-    if pointer is None or pointer.version < mark.version:
-        return False  # it may be about to arrive for the first time
+    if pointer is None:  # a version begins as a time: it may be about to arrive, or was left behind long ago
+        return mark.version < time.time_ns() // 1_000 - _FORGOTTEN
+    if pointer.version < mark.version:
+        return False
     return mark.sign == b"?" or pointer.version > mark.version or not stays

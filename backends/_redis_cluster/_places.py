@@ -123,10 +123,14 @@ class Place:
                 await self._overrule(pointer.session, pointer, outcome)
             seen = pointer
 
-    async def settle(self, session: str, mark: Mark, *, stays: bool) -> None:
-        """End what a mark stands for, if it is still there: the record is here to stay, or to be taken out."""
-        stay = "1" if stays else ""
-        await self._scripts.settle((self._session_key(session),), (self._id, str(mark), stay))
+    async def settle(self, session: str, mark: Mark, *, stays: bool) -> bool:
+        """End what a mark stands for, if it is still there: the record is here to stay, or to be taken out.
+
+        Returns:
+            Whether there was a line, with this mark or not.
+        """
+        arguments = (self._id, str(mark), "1" if stays else "")
+        return bool(await self._scripts.settle((self._session_key(session),), arguments))
 
     async def _move(self, old: Pointer | None, session: str, write: Write) -> bytes | None:
         """Take the record from where it is, if it is anywhere, to the session where it shall be."""
@@ -145,7 +149,9 @@ class Place:
         if not await self._turn(old, new):
             return b""
         with suppress(*DRIVER_ERRORS):  # it is done; who finds what is left ends it
-            await self.settle(new.session, Mark(b"?", new.version), stays=True)
+            there = await self.settle(new.session, Mark(b"?", new.version), stays=True)
+            if not there and write.verb == "set" and await self.pointer() == new:
+                return b""  # it took so long that a list took it for forgotten: put it there again
             if old is not None and old.session != new.session:
                 await self.settle(old.session, Mark(b"!", old.version), stays=False)
         return b"0\n" + text

@@ -15,6 +15,7 @@ from redis import exceptions as redis_errors
 from storescope import BackendError, InvalidRecordError, RecordNotFoundError, RecordTooLargeError, call_context
 from storescope.backends import Backend, open_backend
 from storescope.backends._redis._keys import SlotKeys
+from storescope.backends._redis_cluster import _lists
 from tests.backends.hostile import HOSTILE
 from tests.backends.scans import scan_all
 
@@ -110,8 +111,11 @@ async def test_a_client_that_dies_at_any_step_loses_nothing_and_shows_nothing_tw
         assert "n" in await ids_in(backend, "t")
         for id_ in ("l", "m", "n"):
             await backend.admin.purge("message", id_)
-        assert await ids_in(backend, "s") == await ids_in(backend, "t") == []
+        with monkeypatch.context() as later:
+            later.setattr(_lists, "_FORGOTTEN", -1_000_000)
+            assert await ids_in(backend, "s") == await ids_in(backend, "t") == []
         assert await scan_all(backend, "message") == []
+        assert await keys_of(backend) == []
         if not died:
             break
     else:
@@ -137,6 +141,31 @@ async def test_moves_of_one_record_by_many_at_once_end_in_one_place(backend: Bac
     assert set(record) == {"id", "sessionId", *(f"m{n}" for n in range(12)), *(f"u{n}" for n in range(12))}
     listed = [await backend["message.listBySession"](session_id=f"s{n}") for n in range(4)]
     assert [each for records in listed for each in records] == [record]
+
+
+async def test_a_first_set_that_a_list_took_for_forgotten_is_made_again(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clocks differ, and a client may be slow: what it acknowledges is there all the same."""
+    await backend["message.set"](id="w", value={"id": "w", "sessionId": "s"})  # the node knows the scripts
+    real = client_of(backend)._execute_command
+    sent = 0
+
+    async def list_before_the_pointer_is_written(node: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == 3:  # after the look at the pointer, and the record's arrival
+            with monkeypatch.context() as later:
+                later.setattr(_lists, "_FORGOTTEN", -1_000_000)
+                assert await asyncio.create_task(ids_in(backend, "s")) == ["w"]
+        return await real(node, *args, **kwargs)
+
+    patched = staticmethod(list_before_the_pointer_is_written)
+    monkeypatch.setattr(type(client_of(backend)), "_execute_command", patched)
+    await backend["message.set"](id="m", value={"id": "m", "sessionId": "s"})
+    assert sent > 3
+    assert await ids_in(backend, "s") == ["w", "m"]
+    assert await backend["message.get"](id="m") == {"id": "m", "sessionId": "s"}
 
 
 async def test_first_sets_of_one_record_at_once_leave_one(backend: Backend) -> None:
