@@ -31,6 +31,8 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "memory": _Scheme("storescope.backends._memory", "MemoryEngine", None),
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
+    "redis+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
+    "rediss+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
@@ -65,6 +67,7 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
+            `redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]`, or `rediss+cluster://`, a cluster;
             `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
@@ -78,8 +81,8 @@ def open_backend(
             `local:`: `busy_timeout` (5 seconds), the longest wait for another process that writes, and `create`
             (True); False refuses a folder that holds no storage.
             Redis: `prefix` (`storescope`) for its keys, `connect_timeout` (2 seconds), `timeout` (5 seconds for
-            each call), `max_connections` (20), and for TLS `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`
-            (paths).
+            each call), `max_connections` (20; in a cluster, to each node), and for TLS `ssl_ca_certs`,
+            `ssl_certfile` and `ssl_keyfile` (paths).
             Postgres: `migrate` (False; True makes the tables or brings them up to date), `schema`
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.measured import measuring
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
 
 if TYPE_CHECKING:
@@ -68,6 +68,20 @@ def redis_server(tmp_path: Path) -> Generator[RedisServer, None, None]:
 
 
 @pytest.fixture(scope="session")
+def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster, None, None]:
+    """A Redis cluster of three nodes for the session. Tests must leave it running: use `redis_cluster_url`."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster")).start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def redis_cluster_url(shared_redis_cluster: RedisCluster) -> str:
+    """The URL of the session's cluster, with a prefix that no other test has."""
+    return f"{shared_redis_cluster.url}?prefix=test-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
 def shared_postgres_server() -> Generator[PostgresServer, None, None]:
     """One Postgres server for the whole session. Tests must leave it running: use `postgres_url`."""
     server = PostgresServer("fsync=off").create()
@@ -81,10 +95,10 @@ def postgres_url(shared_postgres_server: PostgresServer) -> str:
     return f"{shared_postgres_server.url}?migrate=true&schema=test_{uuid4().hex}"
 
 
-@pytest.fixture(params=["local", "memory", "postgres", "redis"])
+@pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param in {"postgres", "redis"}:
+    if request.param in {"postgres", "redis", "redis_cluster"}:
         url: str = request.getfixturevalue(f"{request.param}_url")
         return url
     return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]

@@ -29,7 +29,7 @@ def free_port() -> int:
     is killed finds it free again, and low enough for a cluster's second port, which is 10,000 higher.
     """
     while True:
-        port = random.randrange(12_000, 32_000)
+        port = random.randrange(12_000, 22_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -57,6 +57,11 @@ class RedisServer:
         """Its process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
 
     def start(self) -> Self:
         """Start it and wait until it answers; a server that ran before is empty now, unless it is durable."""
@@ -97,6 +102,126 @@ class RedisServer:
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+class RedisCluster:
+    """Several Redis servers that share the slots of one cluster, with as many replicas each as are asked for.
+
+    Args:
+        folder: Where they keep what they keep.
+        *arguments: More of `redis-server`'s.
+        primaries: How many have slots.
+        replicas: How many stand by for each.
+        patience: Milliseconds of silence after which a node is taken for dead.
+        durable: As for one server.
+        password: What they ask for; empty for nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        primaries: int = 3,
+        replicas: int = 0,
+        patience: int = 15_000,
+        durable: bool = False,
+        password: str = "",
+    ) -> None:
+        self._password = password
+        self._replicas = replicas
+        self.nodes: list[RedisServer] = []
+        for number in range(primaries * (1 + replicas)):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(patience)]
+            cluster += ["--requirepass", password, "--masterauth", password] if password else []
+            self.nodes.append(RedisServer(own, *cluster, *arguments, durable=durable))
+
+    @property
+    def url(self) -> str:
+        """The URL of its first two nodes, without a prefix."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2]) + "/"
+
+    def start(self) -> Self:
+        """Start them, join them, and wait until each has seen all."""
+        for node in self.nodes:
+            node.start()
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        try:
+            if len(self.nodes) < 3:  # redis-cli makes none of fewer
+                self._join()
+            else:
+                replicas = ("--cluster-replicas", str(self._replicas))
+                self.command("--cluster", "create", *places, *replicas, "--cluster-yes")
+            self.settle()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def _join(self) -> None:
+        share = 16_384 // len(self.nodes)
+        for number, node in enumerate(self.nodes):
+            self.ask(node, "cluster", "addslotsrange", str(number * share), str((number + 1) * share - 1))
+            self.ask(node, "cluster", "set-config-epoch", str(number + 1))
+            self.ask(node, "cluster", "meet", "127.0.0.1", str(self.nodes[0].port))
+
+    def settle(self) -> None:
+        """Wait until every node that runs says that the cluster works, and sees as many nodes as there are."""
+        give_up = time.monotonic() + 3 * _START_SECONDS
+        known = f"cluster_known_nodes:{len(self.nodes)}"
+        told: list[str] = []
+        while time.monotonic() < give_up:
+            told = [self.ask(node, "cluster", "info") for node in self.nodes if node.runs]
+            if all("cluster_state:ok" in each and known in each for each in told):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"the Redis cluster does not get together: {told}")
+
+    def move(self, slot: int, *, pause: float = 0.0) -> None:
+        """Move a slot with its keys to the next of the nodes; between two steps stay as it is for some seconds."""
+        ids = {self.ask(node, "cluster", "myid").strip(): node for node in self.nodes}
+        source = next(id_ for id_ in ids if slot in self._slots(id_))
+        names = list(ids)
+        target = names[(names.index(source) + 1) % len(names)]
+        self.ask(ids[target], "cluster", "setslot", str(slot), "importing", source)
+        self.ask(ids[source], "cluster", "setslot", str(slot), "migrating", target)
+        time.sleep(pause)
+        while keys := self.ask(ids[source], "cluster", "getkeysinslot", str(slot), "2").split():
+            where = ("127.0.0.1", str(ids[target].port), "", "0", "5000", "keys")
+            self.ask(ids[source], "migrate", *where, *keys)
+            time.sleep(pause / 10)
+        for id_ in (target, source, *names):
+            self.ask(ids[id_], "cluster", "setslot", str(slot), "node", target)
+
+    def _slots(self, id_: str) -> set[int]:
+        """Return the slots of a node."""
+        told = self.ask(self.nodes[0], "cluster", "nodes").splitlines()
+        words = next(line.split() for line in told if line.startswith(id_))[8:]
+        ends = [word.split("-") for word in words if not word.startswith("[")]
+        return {slot for end in ends for slot in range(int(end[0]), int(end[-1]) + 1)}
+
+    def kill(self) -> None:
+        """Kill all its nodes, as a crash would."""
+        for node in self.nodes:
+            node.kill()
+
+    def ask(self, node: RedisServer, *words: str) -> str:
+        """Send a node a command, and return what it answers."""
+        return self.command("-p", str(node.port), *words)
+
+    def command(self, *words: str) -> str:
+        """Run `redis-cli`, and return what it says."""
+        program = shutil.which("redis-cli")
+        if program is None:
+            raise ServerMissingError("redis-cli is not installed; apt-get install redis-server")
+        with_password = {**os.environ, "REDISCLI_AUTH": self._password} if self._password else None
+        done = subprocess.run(
+            [program, *words], capture_output=True, text=True, check=False, timeout=60, env=with_password
+        )
+        if done.returncode:
+            raise RuntimeError(f"redis-cli failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+        return done.stdout
 
 
 class PostgresServer:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.sites import PostgresSite, RedisSite
-from tests.servers import PostgresServer, RedisServer
+from tests.faults.sites import ClusterSite, PostgresSite, RedisSite
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,7 +36,20 @@ def redis_site(tmp_path: Path) -> Generator[RedisSite, None, None]:
     server.kill()
 
 
-@pytest.fixture(params=["postgres", "redis"])
+@pytest.fixture(scope="session")
+def durable_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster, None, None]:
+    """A Redis cluster of one node, which these tests may kill and stop. Each leaves it running."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"), primaries=1, durable=True).start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def cluster_site(durable_cluster: RedisCluster) -> ClusterSite:
+    return ClusterSite(durable_cluster)
+
+
+@pytest.fixture(params=["cluster", "postgres", "redis"])
 def site(request: pytest.FixtureRequest) -> Site:
     """A server of each kind in turn, with a store that is empty."""
     found: Site = request.getfixturevalue(f"{request.param}_site")

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     from tests.faults.ledger import Attempt
     from tests.faults.sites import PostgresSite, RedisSite
+    from tests.servers import RedisCluster
 
 pytestmark = pytest.mark.unmeasured
 
-ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = 10 * SCALE
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -59,10 +61,12 @@ def replay(lines: list[str], seed: int) -> Ledger:
     return ledger
 
 
-async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], Awaitable[None]]) -> None:
+async def kill_again_and_again(
+    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+) -> None:
     chance = random.Random(4711)
     acknowledged = under_way = 0
-    for seed in range(ROUNDS):
+    for seed in range(rounds):
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
@@ -75,8 +79,8 @@ async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], 
             await audit(backend, ledger)  # what the next client finds stays so
         acknowledged += ledger.acknowledged
         under_way += sum(not history.is_certain for history in ledger.histories.values())
-    assert acknowledged > ROUNDS * TASKS  # they were killed in the midst of work,
-    assert under_way > ROUNDS  # and of calls
+    assert acknowledged > rounds * TASKS  # they were killed in the midst of work,
+    assert under_way > rounds  # and of calls
 
 
 async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
@@ -88,6 +92,16 @@ async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
 
 async def test_a_killed_client_of_redis_loses_nothing(redis_site: RedisSite) -> None:
     await kill_again_and_again(lambda: f"{redis_site.url}-{uuid4().hex}", redis_site.settle)
+
+
+async def test_a_killed_client_of_a_redis_cluster_loses_nothing(shared_redis_cluster: RedisCluster) -> None:
+    """Also in the midst of a move, whose steps are on three nodes."""
+
+    async def settled() -> None:
+        """Each node is one thread, and takes what came first first."""
+
+    rounds = ROUNDS if SCALE > 1 else 4
+    await kill_again_and_again(lambda: f"{shared_redis_cluster.url}?prefix={uuid4().hex}", settled, rounds=rounds)
 
 
 async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:

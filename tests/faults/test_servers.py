@@ -1,4 +1,4 @@
-"""Redis and Postgres that fail in mid-traffic: nothing acknowledged is lost, and the client gets on by itself."""
+"""Redis, its cluster and Postgres fail in mid-traffic: nothing acknowledged is lost, and the client gets on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FAULTS = {
 
 
 def open_by(proxy: Proxy, site: Site) -> Opening:
-    return open_backend(proxy.url(site.url), max_connections=CONNECTIONS, **site.limits)
+    return open_backend(site.behind(proxy), max_connections=CONNECTIONS, **site.limits)
 
 
 async def hold_to_account(site: Site, traffic: Traffic) -> None:
@@ -94,7 +94,7 @@ async def test_a_fault_in_mid_traffic(site: Site, fault: Fault, caplog: pytest.L
 
 async def test_a_slow_network_is_no_error(site: Site) -> None:
     with Proxy(site.port) as proxy:
-        async with open_backend(proxy.url(site.url), max_connections=CONNECTIONS) as backend:
+        async with open_backend(site.behind(proxy), max_connections=CONNECTIONS) as backend:
             proxy.switch(Mode.SLOW)
             async with Traffic(backend, limit=5) as traffic:
                 await traffic.get_on(3)

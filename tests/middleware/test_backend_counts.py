@@ -120,3 +120,27 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
         assert await backend["setup.get"](id="s") == {"a": 1}
         assert value(registry, "backend_retries_total", "cache", "r") == 1
     assert value(registry, "connections_open", "cache", "r") == 0
+
+
+async def test_a_cluster_counts_its_connections_to_all_nodes(
+    redis_cluster_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = listen()
+    async with open_backend(redis_cluster_url, name="cluster", region="r") as backend:
+        for number in range(30):
+            await backend["setup.set"](id=f"s{number}", value={"a": number})
+        assert 3 <= value(registry, "connections_open", "cluster", "r") <= 5  # one or two to ask for the nodes
+        client = backend._engine._server.client  # type: ignore[attr-defined] # only Redis has it
+        real = client.hgetall
+        tries: list[int] = []
+
+        async def get_on_a_connection_that_fails_once(key: str) -> Any:
+            tries.append(1)
+            if len(tries) == 1:
+                raise ConnectionResetError
+            return await real(key)
+
+        monkeypatch.setattr(type(client), "hgetall", staticmethod(get_on_a_connection_that_fails_once))
+        assert await backend["setup.get"](id="s7") == {"a": 7}
+        assert value(registry, "backend_retries_total", "cluster", "r") == 1
+    assert value(registry, "connections_open", "cluster", "r") == 0
