@@ -119,7 +119,7 @@ def cancelled_burst(place: Place, opened: AsyncExitStack) -> Fault:
     proxy = opened.enter_context(Proxy(place.server.port, HELD_SECONDS))
 
     async def inject(stack: Stack) -> None:
-        stack.patience = IMPATIENT_SECONDS
+        await stack.be_impatient(IMPATIENT_SECONDS)
         await asyncio.to_thread(proxy.switch, Mode.SLOW)
 
     site = place.site("cancelled")

@@ -81,6 +81,7 @@ class Stack:
     patience: float | None = None
     port: int = 0
     exporter: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _begun: int = 0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
@@ -140,7 +141,15 @@ class Stack:
                 await self._try(self._client.session.set(session, {"id": session}))
                 await self._try(self._client.session.get(session))
 
+    async def be_impatient(self, seconds: float) -> None:
+        """Give calls up after so many seconds, and wait until no call is under way that is still waited for."""
+        self.patience = seconds
+        last = self._begun + 4 * _WORKERS
+        while self._begun < last:  # noqa: ASYNC110 (a count has no event)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
     async def _try(self, call: Any) -> None:
+        self._begun += 1
         with suppress(StorageError, TimeoutError):
             await asyncio.wait_for(call, self.patience)
         await asyncio.sleep(_PAUSE_SECONDS)
