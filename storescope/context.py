@@ -68,6 +68,14 @@ _current: ContextVar[CallContext] = ContextVar("storescope_call_context", defaul
 current_context = _current.get
 """Return the `CallContext` in force here; an empty one outside any `call_context`."""
 
+_call_id: ContextVar[str | None] = ContextVar("storescope_call_id", default=None)
+
+current_call_id = _call_id.get
+"""Return the id that the call under way brought in its envelope, the same in every rerun; None if it brought none.
+
+It stands apart from `current_context`, which a handler's own calls take over: each of those is another call.
+"""
+
 
 class use_context:  # noqa: N801 (used like a function)
     """Put a whole `CallContext` in force for a block."""
@@ -85,6 +93,23 @@ class use_context:  # noqa: N801 (used like a function)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _current.reset(self._token)
+
+
+class use_call_id:  # noqa: N801 (used like a function)
+    """Say for a block with which id the call under way came; None with none."""
+
+    __slots__ = ("_given", "_token")
+
+    def __init__(self, call_id: str | None) -> None:
+        self._given = call_id
+
+    def __enter__(self) -> None:
+        self._token: Token[str | None] = _call_id.set(self._given)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _call_id.reset(self._token)
 
 
 class _MergedContext(use_context):
