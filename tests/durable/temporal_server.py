@@ -36,7 +36,17 @@ class TemporalServer:
         ports = ["--port", str(self.port), "--http-port", str(free_port()), "--metrics-port", str(free_port())]
         with (self._folder / "temporal.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error", *ports],
+                [
+                    program,
+                    "server",
+                    "start-dev",
+                    "--headless",
+                    "--ip",
+                    "127.0.0.1",
+                    "--log-level",
+                    "error",
+                    *ports,
+                ],
                 stdout=log,
                 stderr=log,
             )

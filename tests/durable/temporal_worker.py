@@ -38,7 +38,9 @@ async def _work(job: Job) -> None:
             task_queue=queue,
             workflows=[Turns],
             activities=temporal_storage.storage.activities,
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=0.5),  # how long a killed worker is waited for
+            sticky_queue_schedule_to_start_timeout=timedelta(
+                seconds=0.5
+            ),  # how long a killed worker is waited for
         ):
             result: Any = await (await _handle(client, queue)).result()
     (folder / "result.json").write_text(json.dumps(result))
@@ -49,7 +51,5 @@ async def _handle(client: Client, name: str) -> Any:
     try:
         await handle.describe()
     except RPCError:  # not even its start was kept
-        return await client.start_workflow(
-        Turns.run, id=name, task_queue=name, task_timeout=timedelta(seconds=1)
-    )
+        return await client.start_workflow(Turns.run, id=name, task_queue=name, task_timeout=timedelta(seconds=1))
     return handle

@@ -18,3 +18,33 @@ class Turns:
     async def run(self) -> list[Any]:
         with call_context(tenant=TENANT, actor="agent"):
             return await fifty_calls(StorageClient(storage))
+
+
+@workflow.defn
+class Get:
+    """Gets a session, and says how that ended."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        try:
+            return [await StorageClient(storage).session.get("s1")]
+        except StorageError as error:
+            return [type(error).__name__, vars(error)]
+
+
+@workflow.defn(name="Get")
+class GetSomethingElse:
+    """The code of `Get` after a change."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        return [await StorageClient(storage).sandbox.get("s1")]
+
+
+@workflow.defn(name="Get", failure_exception_types=[StorageError])
+class GetAnother:
+    """The same operation on another record."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        return [await StorageClient(storage).session.get("s2")]

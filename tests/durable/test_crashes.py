@@ -24,7 +24,11 @@ PAUSE = 0.02
 
 
 def crash_again_and_again(
-    root: Path, rounds: int, work: Callable[[Job], None], store: Callable[[Path], str], engine: Callable[[Path], str]
+    root: Path,
+    rounds: int,
+    work: Callable[[Job], None],
+    store: Callable[[Path], str],
+    engine: Callable[[Path], str],
 ) -> None:
     """Go through the rounds; in every second one the store makes writes once."""
     chance = random.Random(4711)

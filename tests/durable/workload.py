@@ -35,7 +35,9 @@ async def fifty_calls(agent: StorageClient) -> list[Any]:
             await agent.message.set(message, {"sessionId": "s1", "turn": turn}),
             await agent.part.set(part, {"sessionId": "s1", "messageId": message, "text": "é" * turn}),
             await agent.message.update(message, {"finished": turn}),
-            await (agent.session.update if turn else agent.session.set)("s1", {"lastMessageId": message, "t": turn}),
+            await (agent.session.update if turn else agent.session.set)(
+                "s1", {"lastMessageId": message, "t": turn}
+            ),
             await agent.message.list_by_session("s1"),
             await agent.part.get(part),
             await agent.session.get("s1"),
