@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from storescope.backends._effects import PRUNED_AT_ONCE, check_days
@@ -11,6 +10,7 @@ from storescope.backends._sqlite import transaction
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
 Job: TypeAlias = "Callable[[sqlite3.Connection], bytes | None]"
 """What a write does in its transaction; returns the record that an update returns, encoded."""
@@ -36,8 +36,9 @@ class LocalEffects:
         self.days = check_days(days)
 
     def once(self, db: sqlite3.Connection, key: tuple[str, str, str, str, str], job: Job) -> bytes | None:
-        """Run the job and keep what it returns; or, if that is kept already, return it. An update that found nothing
-        to update did nothing, and is not kept.
+        """Run the job and keep what it returns; or, if that is kept already, return it.
+
+        An update that found nothing to update did nothing, and is not kept.
 
         Args:
             db: The writer's connection.

@@ -13,6 +13,7 @@ StorageError
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
 ├── MissingExtraError           an optional dependency is not installed
+├── durable.DurableError        a workflow's step that cannot be recorded, or replayed
 ├── conformance.TargetError     what should be a handler map cannot be opened, or is none
 └── LoadError                   `storescope load` cannot be run as it was asked for
 

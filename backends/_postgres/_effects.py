@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from storescope.backends._effects import PRUNED_AT_ONCE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from storescope.backends._postgres._server import Connection, Server
 
 Job: TypeAlias = "Callable[[Connection], Awaitable[str | None]]"
@@ -39,8 +40,9 @@ class PostgresEffects:
         self._drop = f"DELETE FROM {table} WHERE {key}"
 
     async def once(self, key: tuple[str, str, str, str, str], job: Job) -> str | None:
-        """Run the job and keep what it returns; or, if that is kept already, return it. An update that found nothing
-        to update did nothing, and is not kept.
+        """Run the job and keep what it returns; or, if that is kept already, return it.
+
+        An update that found nothing to update did nothing, and is not kept.
 
         Args:
             key: Tenant, call id, entity, verb and record id.

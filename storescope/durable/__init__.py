@@ -1,6 +1,6 @@
 """Durable steps: storage calls that are not made again when a workflow is replayed.
 
-`storescope.durable.dbos.step` and `storescope.durable.temporal.activity` make them; `DurableStorage` makes them with
+`storescope.durable.dbos.step` and `storescope.durable.temporal.activity` make them; so does `DurableStorage` with
 an `Engine` of your own.
 """
 

@@ -1,14 +1,14 @@
 """The context that a workflow had when it began, and that a process which recovers it would not know.
 
-An engine starts a recovered workflow with its arguments and nothing else: a `call_context` around whoever started it
-is gone. Each step's record says what was in force. Where a replayed call has less than its record, the difference was
+An engine starts a recovered workflow with its arguments and nothing else: a `call_context` around whoever started
+it is gone. Each step's record says what was in force. Where a replayed call has less than its record, the rest was
 around the workflow, and belongs around its later calls too.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from storescope.context import CallContext
@@ -37,4 +37,5 @@ class Recovered:
         lost = self._lost.get(workflow)
         if lost is None:
             return context
-        return replace(context, **{name: getattr(context, name) or value for name, value in lost.items()})
+        known: dict[str, Any] = {name: getattr(context, name) or value for name, value in lost.items()}
+        return replace(context, **known)

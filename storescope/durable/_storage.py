@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from storescope.compose import wrapped_of
 from storescope.context import current_context
-from storescope.contract import Handler, Handlers
 from storescope.durable._errors import DurableError
 from storescope.durable._outcome import Outcome, fingerprint
 from storescope.durable._recovered import Recovered
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from storescope.client import Storage
+    from storescope.contract import Handler, Handlers
     from storescope.durable._engine import Engine
     from storescope.step_log import Results
 
@@ -127,6 +127,6 @@ def _check_same(outcome: Outcome, store: Store) -> None:
         recorded = outcome.call.partition(" ")[0]
         other = "of another record" if recorded == store.operation else "instead"
         raise DurableError(
-            f"the workflow's code has changed since this step ran: it asks for {store.operation} here, and the log has "
-            f"{recorded} {other}. Let workflows that began with the old code end with it"
+            f"the workflow's code has changed since this step ran: it asks for {store.operation} here, "
+            f"and the log has {recorded} {other}. Let workflows that began with the old code end with it"
         )

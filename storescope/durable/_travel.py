@@ -1,7 +1,7 @@
 """Exceptions as text and back, with their class and attributes, whatever their constructors want.
 
-It is pickle underneath, held to what exceptions are made of: a log that somebody else can write to must not be able
-to run code here. Reading one back imports nothing, and makes nothing but exceptions and storescope's own values.
+It is pickle underneath, held to what exceptions are made of: a log that somebody else can write to must not be
+able to run code here. Reading one back imports nothing, and makes nothing but exceptions and storescope's values.
 """
 
 from __future__ import annotations

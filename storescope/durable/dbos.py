@@ -38,13 +38,13 @@ def step(
     """Make each call on a storage function a step of the DBOS workflow that makes it.
 
     A completed call is not made again when its workflow is recovered: its result, or its error, comes from DBOS's
-    system database. Outside of a workflow, and inside another step, a call is a plain call. The step's call id is made
-    of the workflow's id and the step's number; its attempt is DBOS's, which counts anew in each process.
+    system database. Outside of a workflow, and inside another step, a call is a plain call. The step's call id is
+    made of the workflow's id and the step's number; its attempt is DBOS's, which counts anew in each process.
 
     Args:
         storage: The storage function, or the handler map that it would hand envelopes to. Of a map, a region guard
             is asked now; of a function, when the first call passes it.
-        name: What the steps are called: `storage.session.get`. Workflows under way do not survive another name.
+        name: What the steps are called: `storage.session.get`. Workflows under way do not survive another.
         retry: How often a call is tried whose error is retryable; None for once, as is DBOS's own way.
         region: Where the system database rests, `aws:eu-west-1`, for a residency policy.
         results: `content` keeps what calls return; `reference` keeps that they were made, and a replay reads the

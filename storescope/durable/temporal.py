@@ -11,8 +11,8 @@
 
     Worker(client, task_queue="agents", workflows=[Turn], activities=storage.activities)
 
-The module that makes `storage` is imported inside `workflow.unsafe.imports_passed_through()`: else Temporal's sandbox
-would open another one for each workflow.
+The module that makes `storage` is imported inside `workflow.unsafe.imports_passed_through()`: else Temporal's
+sandbox would open another one for each workflow.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def activity(
     """Make each call on a storage function an activity of the Temporal workflow that makes it.
 
     A completed call is not made again when its workflow is replayed: its result, or its error, comes from the
-    workflow's history. Outside of a workflow, and inside an activity, a call is a plain call. The step's call id is
-    made of the ids of workflow, run and activity; its attempt is Temporal's, across processes.
+    workflow's history. Outside of a workflow, and inside an activity, a call is a plain call. The step's call id
+    is made of the ids of workflow, run and activity; its attempt is Temporal's, across processes.
 
     A history holds the arguments of activities too: records that are set, and whole contexts.
 
     Args:
         storage: The storage function, or the handler map that it would hand envelopes to. Of a map, a region guard
             is asked now; of a function, when the first call passes it.
-        name: What the activities are called: `storage.session.get`. Workflows under way do not survive another name.
+        name: What the activities are called: `storage.session.get`. Workflows under way do not survive another.
         retry: How often a call is tried whose error is retryable, or whose worker is lost; None for Temporal's own
             way, which is without end.
         region: Where the histories rest, `aws:eu-west-1`, for a residency policy.

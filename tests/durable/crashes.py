@@ -1,4 +1,4 @@
-"""Rounds of `kill -9`: a worker is killed at a random point of a workflow, another ends it, and all is compared."""
+"""Rounds of `kill -9`: a worker is killed at a random point of a workflow, another ends it; all is compared."""
 
 from __future__ import annotations
 
@@ -59,13 +59,14 @@ def crash(work: Callable[[Job], None], job: Job, chance: Random, *, pause: float
         work: What a worker process runs.
         job: What it is told.
         chance: Where the point is.
-        pause: How many seconds a call takes at most, about: the kill comes within that after a random call's begin.
+        pause: How many seconds a call takes at most, about: the kill comes at a random call's begin, to hit its
+            handler, or within that time after it, to hit what the engine does.
     """
     folder = Path(job["folder"])
     _, secret = generate(folder / "auditor")
     asyncio.run(count_from_now(job["store"]))
     runs = Runs(folder)
-    _kill(work, job, runs, after=chance.randrange(CALLS), seconds=chance.uniform(0, pause))
+    _kill(work, job, runs, after=chance.randrange(CALLS), seconds=chance.choice([0, pause]) * chance.random())
     begun, ended = runs.lines("begin"), runs.lines("end")
     _let_end(work, job)
     return check(job, runs, interrupted=len(begun) - len(ended), secret=secret)

@@ -46,7 +46,6 @@ async def _work(job: Job) -> None:
         config={
             "name": "crashing",
             "system_database_url": job["engine"],
-            "run_admin_server": False,
             "log_level": "ERROR",
             "application_version": "1",
         }

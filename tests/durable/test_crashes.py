@@ -43,7 +43,7 @@ def crash_again_and_again(
     twice = sum(found.twice for found in crashes)
     interrupted = sum(found.interrupted for found in crashes)
     effects = sum(found.effects for found in crashes[::2]) - len(crashes[::2]) * WRITES
-    print(
+    print(  # noqa: T201 (for whoever runs the full numbers of rounds, with -s)
         f"{len(crashes)} rounds: {interrupted} calls under way at the kill, {twice} handlers run twice; "
         f"{effects} writes applied twice without effect_days, none with"
     )

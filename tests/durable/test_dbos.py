@@ -82,7 +82,6 @@ async def launched(tmp_path: Path) -> AsyncGenerator[Path]:
         config={
             "name": "tests",
             "system_database_url": f"sqlite:///{file}",
-            "run_admin_server": False,
             "log_level": "CRITICAL",
             "application_version": "1",
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,6 +112,9 @@ async def test_outside_of_a_workflow_it_is_a_plain_call() -> None:
     assert seen.calls[0].context.call_id is None
 
 
+async def nothing(*, id: str) -> None: ...
+
+
 async def test_what_is_not_retryable_is_never_tried_again_and_the_rest_is() -> None:
     tried: list[int] = []
     error: list[Exception] = [InvalidRecordError("no")]
@@ -121,7 +126,7 @@ async def test_what_is_not_retryable_is_never_tried_again_and_the_rest_is() -> N
 
         return step
 
-    handlers = wrap({"session.get": lambda *, id: None}, count, backend=BackendInfo("memory"))
+    handlers = wrap({"session.get": nothing}, count, backend=BackendInfo("memory"))
     for raised, attempts in (
         (InvalidRecordError("no"), [1]),
         (RecordNotFoundError("session", "s1"), [1]),
@@ -170,9 +175,6 @@ class Evil:
 
 
 async def test_a_log_that_somebody_wrote_to_runs_no_code(capsys: pytest.CaptureFixture[str]) -> None:
-    import base64  # noqa: PLC0415 (only here)
-    import pickle  # noqa: PLC0415 (only here)
-
     text = base64.b64encode(pickle.dumps((ValueError, (Evil(),), {}))).decode()
     with pytest.raises(DurableError, match="cannot be made again"):
         load_error(text)
@@ -181,8 +183,20 @@ async def test_a_log_that_somebody_wrote_to_runs_no_code(capsys: pytest.CaptureF
     assert capsys.readouterr().out == ""
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("ab é\0"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("kl"), inner, max_size=3), max_leaves=8))  # fmt: skip
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("ab é\0")
+)
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text("kl"), inner, max_size=3)
+
+
+@given(st.recursive(SCALARS, nested, max_leaves=8))
 async def test_whatever_json_a_call_returns_comes_back_equal(value: Any) -> None:
     engine = ListEngine()
 
@@ -222,7 +236,7 @@ async def test_what_cannot_be_kept_is_an_error_before_the_handler_runs() -> None
 
 
 async def test_a_result_that_is_not_json_says_that_the_call_was_made() -> None:
-    """Only the handler knows what it returns: the error comes after it, and is kept, so that it runs no second time."""
+    """Only the handler knows what it returns: the error comes after it, and is kept: it runs no second time."""
     engine, calls = ListEngine(attempts=3), 0
 
     async def update(*, id: str, updates: Any) -> Any:

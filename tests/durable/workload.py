@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -15,10 +16,11 @@ CALLS = 50
 WRITES = 28
 """How many of the calls write."""
 TENANT = "acme"
+_HANDLER_SECONDS = 0.003  # a store that is not too quick to be killed in
 
 
 class Job(TypedDict):
-    """What a worker process is told: a store's URL, the engine's address, a folder for all else, the workflow's id."""
+    """What a worker process is told: a store's URL, the engine's address, a folder, the workflow's id."""
 
     store: str
     engine: str
@@ -31,9 +33,9 @@ async def fifty_calls(agent: StorageClient) -> list[Any]:
     results: list[Any] = []
     for turn in range(7):
         message, part = f"m{turn}", f"p{turn}"
+        await agent.message.set(message, {"sessionId": "s1", "turn": turn})
+        await agent.part.set(part, {"sessionId": "s1", "messageId": message, "text": "é" * turn})
         results += [
-            await agent.message.set(message, {"sessionId": "s1", "turn": turn}),
-            await agent.part.set(part, {"sessionId": "s1", "messageId": message, "text": "é" * turn}),
             await agent.message.update(message, {"finished": turn}),
             await (agent.session.update if turn else agent.session.set)(
                 "s1", {"lastMessageId": message, "t": turn}
@@ -63,6 +65,7 @@ class Runs:
         def note(next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
             async def step(call: Call) -> Any:
                 os.write(file, f"begin {call.call_id} {operation.name}\n".encode())
+                await asyncio.sleep(_HANDLER_SECONDS)
                 try:
                     return await next_step(call)
                 finally:
