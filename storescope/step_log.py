@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from storescope._in_force import InForce
 
 Results: TypeAlias = Literal["content", "reference"]
 
@@ -33,18 +32,10 @@ current_step_log = _current.get
 """Return the log that the call under way will be written to; None outside of durable steps."""
 
 
-class use_step_log:  # noqa: N801 (used like a function)
+class use_step_log(InForce["StepLog | None"]):  # noqa: N801 (used like a function)
     """Say for a block which log its calls will be written to."""
 
-    __slots__ = ("_log", "_token")
+    __slots__ = ()
 
     def __init__(self, log: StepLog) -> None:
-        self._log = log
-
-    def __enter__(self) -> None:
-        self._token: Token[StepLog | None] = _current.set(self._log)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _current.reset(self._token)
+        super().__init__(_current, log)

@@ -52,7 +52,7 @@ def crash_again_and_again(
 def test_dbos_on_sqlite(tmp_path: Path) -> None:
     crash_again_and_again(
         tmp_path,
-        100 if LONG else 3,
+        100 if LONG else 2,
         dbos_worker.work,
         lambda folder: f"local:{folder / 'store'}?create=true",
         lambda folder: f"sqlite:///{folder / 'dbos.sqlite'}",
@@ -73,7 +73,7 @@ def test_dbos_on_postgres(tmp_path: Path, shared_postgres_server: PostgresServer
 def test_temporal(tmp_path: Path, temporal_server: TemporalServer) -> None:
     crash_again_and_again(
         tmp_path,
-        20 if LONG else 2,
+        20 if LONG else 1,
         temporal_worker.work,
         lambda folder: f"local:{folder / 'store'}?create=true",
         lambda _: temporal_server.address,
