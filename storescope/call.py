@@ -177,6 +177,7 @@ It may carry, as attributes, any of:
 - `inside`: a set of layer names that must not stand inside of it.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
+- `check_log(backend, log)`: called with the log of a workflow engine whose steps will pass; it may refuse.
 - `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the
   middleware that is asked instead, which may then call other operations of the same map.
 """

@@ -19,6 +19,7 @@ from storescope import (
     BackendError,
     BackendInfo,
     InvalidRecordError,
+    PolicyError,
     RecordNotFoundError,
     ResidencyError,
     StorageClient,
@@ -355,3 +356,12 @@ async def test_the_log_is_held_to_the_policy(
                 with pytest.raises(StorageError, match=refused):
                     await agent.session.set("s1", {})
         assert len((await backend.admin.scan("session")).records) == (refused is None)
+
+
+async def test_a_policy_that_forbids_a_log_in_use_does_not_come_into_force() -> None:
+    guard = region_guard(policy(store=["eu", "us"]))
+    async with open_backend("memory:", region=EU) as backend:
+        DurableStorage(wrap(backend, guard), ListEngine(), region=US)
+        guard.check(policy(store=["eu", "us"]))
+        with pytest.raises(PolicyError, match=f"is in {US}"):
+            guard.check(policy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from temporalio.worker import Replayer, Worker
 
 from storescope import BackendError, BackendInfo, InvalidRecordError, Store, wrap
 from storescope.durable import Retry
-from storescope.durable.temporal import activity
+from storescope.durable.temporal import TemporalStorage, activity
 from storescope.replays import Replay, add_replay_listener
 from tests.durable.temporal_storage import HANDLERS, storage
 from tests.durable.temporal_workflow import Get, GetAnother, GetSomethingElse
@@ -87,15 +88,29 @@ async def test_errors_keep_their_class_and_are_retried_if_they_may_be(
     raised: Exception, attempts: int, temporal_server: TemporalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     RAISED[:] = [raised]
-    monkeypatch.setattr(storage._engine, "_options", _three_tries())
+    use_options(monkeypatch, activity(_plain, retry=Retry(attempts=3, seconds=0.01, backoff=1.0)))
     result, _ = await run(temporal_server)
     assert result == [type(raised).__name__, vars(raised)]
     assert [call.attempt for call in CALLS] == list(range(1, attempts + 1))
     assert len({call.call_id for call in CALLS}) == 1
 
 
-def _three_tries() -> Any:
-    return activity(_plain, retry=Retry(attempts=3, seconds=0.01, backoff=1.0))._engine._options  # type: ignore[attr-defined] # a private engine
+async def test_a_call_that_no_worker_answers_is_an_error_that_says_what_to_look_at(
+    temporal_server: TemporalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*, id: str) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setitem(HANDLERS, "session.get", hang)
+    use_options(monkeypatch, activity(_plain, retry=Retry(attempts=1), seconds=0.5))
+    result, _ = await run(temporal_server)
+    assert result == ["DurableError", {"maybe_applied": True}]
+
+
+def use_options(monkeypatch: pytest.MonkeyPatch, other: TemporalStorage) -> None:
+    """Let the storage of the workers, which lives as long as the process, take another's options."""
+    options: Any = vars(other._engine)["_options"]
+    monkeypatch.setattr(storage._engine, "_options", options)
 
 
 async def _plain(store: Store) -> Any:
