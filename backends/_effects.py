@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from storescope import BackendError
 from storescope.backends._names import check_name
 from storescope.context import current_call_id
+
+
+class Effect(NamedTuple):
+    """Which write it is: a rerun of a call makes the same ones."""
+
+    tenant: str
+    call_id: str
+    entity: str
+    verb: str
+    id: str
+
 
 PRUNED_AT_ONCE = 10
 """How many results that are too old a write deletes at most: more than the one it adds, so that they end."""

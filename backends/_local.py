@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
-from storescope.backends._effects import rerunnable_id
+from storescope.backends._effects import Effect, rerunnable_id
 from storescope.backends._local_effects import LocalEffects, forget_effects, in_transaction
 from storescope.backends._local_marker import LocalMarker
 from storescope.backends._scan import page_of, read_place
@@ -135,7 +135,8 @@ class LocalTable:
         call_id = rerunnable_id(self._effects.days)
         if call_id is None:
             return await self._writer.run(in_transaction, job)
-        return await self._writer.run(self._effects.once, (tenant, call_id, self._entity, verb, id_), job)
+        effect = Effect(tenant, call_id, self._entity, verb, id_)
+        return await self._writer.run(self._effects.once, effect, job)
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion."""

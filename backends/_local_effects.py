@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
+    from storescope.backends._effects import Effect
+
 Job: TypeAlias = "Callable[[sqlite3.Connection], bytes | None]"
 """What a write does in its transaction; returns the record that an update returns, encoded."""
 
@@ -35,25 +37,25 @@ class LocalEffects:
     def __init__(self, days: float) -> None:
         self.days = check_days(days)
 
-    def once(self, db: sqlite3.Connection, key: tuple[str, str, str, str, str], job: Job) -> bytes | None:
+    def once(self, db: sqlite3.Connection, effect: Effect, job: Job) -> bytes | None:
         """Run the job and keep what it returns; or, if that is kept already, return it.
 
         An update that found nothing to update did nothing, and is not kept.
 
         Args:
             db: The writer's connection.
-            key: Tenant, call id, entity, verb and record id.
+            effect: Which write it is.
             job: The write.
         """
         now = time.time()
         with transaction(db):
-            known: list[tuple[bytes | None]] = db.execute(_FIND, key).fetchall()
+            known: list[tuple[bytes | None]] = db.execute(_FIND, effect).fetchall()
             if known:
                 return known[0][0]
             result = job(db)
-            if result is not None or key[3] == "set":
+            if result is not None or effect.verb == "set":
                 db.execute(_PRUNE, (now - self.days * _DAY, PRUNED_AT_ONCE))
-                db.execute(_KEEP, (*key, now, result))
+                db.execute(_KEEP, (*effect, now, result))
             return result
 
 

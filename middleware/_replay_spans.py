@@ -47,9 +47,9 @@ class ReplaySpans:
 
 def remote_parent(context: CallContext) -> Context | None:
     """Return the parent that a call's context names, unless a span of this process is in force."""
-    if context.traceparent is None or get_current_span().get_span_context().is_valid:
+    if get_current_span().get_span_context().is_valid:
         return None
-    return _extracted(context.traceparent, context.tracestate)
+    return _extracted(context.traceparent or "", context.tracestate)
 
 
 def _extracted(traceparent: str, tracestate: str | None) -> Context:
@@ -68,12 +68,10 @@ class _Global:
 _GLOBAL = _Global()
 
 
-def replay_spans(tracer_provider: TracerProvider | None) -> ReplaySpans:
-    """Return the provider's listener: one for all its layers, since a replay passes none of them."""
+def see_replays(tracer_provider: TracerProvider | None) -> None:
+    """Have the provider get a span of each replay: one, however many layers it has, since a replay passes none."""
     key = _GLOBAL if tracer_provider is None else tracer_provider
     with _lock:
-        spans = _made.get(key)
-        if spans is None:
-            spans = _made[key] = ReplaySpans(tracer_provider)
-            add_replay_listener(spans)
-        return spans
+        if key not in _made:
+            _made[key] = ReplaySpans(tracer_provider)
+            add_replay_listener(_made[key])

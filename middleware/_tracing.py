@@ -13,7 +13,7 @@ from storescope.call import UNKNOWN_BACKEND
 from storescope.errors import WrapError
 from storescope.middleware._drivers import driver_spans_below
 from storescope.middleware._log import telemetry_failed
-from storescope.middleware._replay_spans import remote_parent, replay_spans
+from storescope.middleware._replay_spans import remote_parent, see_replays
 from storescope.outcome import failure_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Tracing:
         self._tracer = trace.get_tracer("storescope", tracer_provider=tracer_provider)
         self._session_ids: SessionIds = session_ids
         self.region = region
-        self._replays = replay_spans(tracer_provider)  # kept alive as long as this layer is
+        see_replays(tracer_provider)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that puts a span around the next one."""

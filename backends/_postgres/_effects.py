@@ -10,6 +10,7 @@ from storescope.backends._effects import PRUNED_AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from storescope.backends._effects import Effect
     from storescope.backends._postgres._server import Connection, Server
 
 Job: TypeAlias = "Callable[[Connection], Awaitable[str | None]]"
@@ -39,25 +40,25 @@ class PostgresEffects:
         self._keep = f"UPDATE {table} SET result = $6 WHERE {key}"
         self._drop = f"DELETE FROM {table} WHERE {key}"
 
-    async def once(self, key: tuple[str, str, str, str, str], job: Job) -> str | None:
+    async def once(self, effect: Effect, job: Job) -> str | None:
         """Run the job and keep what it returns; or, if that is kept already, return it.
 
         An update that found nothing to update did nothing, and is not kept.
 
         Args:
-            key: Tenant, call id, entity, verb and record id.
+            effect: Which write it is.
             job: The write.
         """
 
         async def run(connection: Connection) -> str | None:
-            if not await connection.fetchval(self._take, *key, self._age):
-                known: Any = await connection.fetchval(self._find, *key)
+            if not await connection.fetchval(self._take, *effect, self._age):
+                known: Any = await connection.fetchval(self._find, *effect)
                 return None if known is None else str(known)
             result = await job(connection)
             if result is not None:
-                await connection.execute(self._keep, *key, result)
-            elif key[3] == "update":
-                await connection.execute(self._drop, *key)
+                await connection.execute(self._keep, *effect, result)
+            elif effect.verb == "update":
+                await connection.execute(self._drop, *effect)
             return result
 
-        return await self._server.write(key[0], run, together=True)
+        return await self._server.write(effect.tenant, run, together=True)

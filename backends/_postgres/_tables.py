@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import BackendError, RecordTooLargeError
 from storescope.backends._codec import decode, encode, merge
-from storescope.backends._effects import rerunnable_id
+from storescope.backends._effects import Effect, rerunnable_id
 from storescope.backends._scan import page_of, read_place
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class PostgresTable:
         if call_id is None:
             await self._server.write(tenant, put)
         else:
-            await self._effects.once((tenant, call_id, self._entity, "set", id), put)
+            await self._effects.once(Effect(tenant, call_id, self._entity, "set", id), put)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in and return the record; None if there is none.
@@ -115,7 +115,8 @@ class PostgresTable:
 
         call_id = rerunnable_id(self._effects.days)
         if call_id is not None:
-            return _decode(await self._effects.once((tenant, call_id, self._entity, "update", id), merge_locked))
+            effect = Effect(tenant, call_id, self._entity, "update", id)
+            return _decode(await self._effects.once(effect, merge_locked))
         done, record = await self._server.write(tenant, swap)
         if done:
             return record

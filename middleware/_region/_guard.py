@@ -111,7 +111,8 @@ class RegionGuard:
 
         def decide(call: Call) -> None:
             opener(call)
-            log = current_step_log()
+            # Only a step's own call goes to the log, and it brings its id; those that its handler makes do not.
+            log = None if call.context.call_id is None else current_step_log()
             if log is not None:
                 self.check_log(backend, log)
 

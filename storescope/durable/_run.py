@@ -9,6 +9,7 @@ from storescope.context import CallContext
 from storescope.durable._errors import DurableError, StepFailed
 from storescope.durable._outcome import Outcome, as_reference, fingerprint
 from storescope.durable._trace import traceparent_of
+from storescope.errors import InvalidRecordError
 from storescope.step_log import use_step_log
 from storescope.store import Store
 
@@ -72,5 +73,5 @@ def check_arguments(store: Store) -> None:
     """
     try:
         store.to_json()
-    except Exception as error:
+    except InvalidRecordError as error:
         raise DurableError(f"{error}; a durable step keeps only JSON. Nothing was called") from None

@@ -45,7 +45,10 @@ class TemporalStorage(DurableStorage):
         activities: For `Worker(activities=...)`: one activity for each operation.
     """
 
-    activities: list[Callable[..., Any]]
+    def __init__(self, target: Target, engine: _Engine, *, region: str | None) -> None:
+        """Make a storage function, and the activities that make its calls; `activity` does that."""
+        super().__init__(target, engine, region=region)
+        self.activities = [engine.activity(self, operation) for operation in OPERATIONS]
 
 
 def activity(
@@ -80,10 +83,7 @@ def activity(
         MissingExtraError: If Temporal's SDK is not installed.
         PolicyError: If a region guard of the map forbids the log, or wants its region declared.
     """
-    engine = _Engine(name, retry, seconds)
-    durable = TemporalStorage(storage, engine, region=region)
-    durable.activities = [engine.activity(durable, operation) for operation in OPERATIONS]
-    return durable
+    return TemporalStorage(storage, _Engine(name, retry, seconds), region=region)
 
 
 class _Engine:
