@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from storescope.errors import WrapError
+
 if TYPE_CHECKING:
     from storescope.durable._run import Run
     from storescope.store import Store
@@ -24,6 +26,15 @@ class Retry:
     attempts: int = 3
     seconds: float = 1.0
     backoff: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that an engine would refuse, or would take for something else.
+
+        Raises:
+            WrapError: If there is no try, no wait, or a wait that is shorter than the one before.
+        """
+        if not (self.attempts >= 1 and self.seconds > 0 and self.backoff >= 1):
+            raise WrapError("Retry: attempts must be 1 or more, seconds above 0, backoff 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from storescope.context import CallContext
 from storescope.durable._errors import DurableError
 from storescope.durable._travel import dump_error, load_error
-from storescope.errors import InvalidRecordError
+from storescope.errors import InvalidRecordError, StorageError
 
 if TYPE_CHECKING:
     from storescope.store import Store
@@ -89,8 +89,15 @@ def fingerprint(store: Store) -> str:
 
 
 def as_reference(outcome: Outcome) -> Outcome:
-    """Return it without the result: what is kept is that the call was made."""
-    return replace(outcome, result=None)
+    """Return it without what the call returned or said: what is kept is that it was made, and how it ended.
+
+    storescope's own errors hold no content, and are kept whole.
+    """
+    error = outcome.error
+    if error is not None and not isinstance(error, StorageError):
+        error = type(error).__new__(type(error))
+        error.args = ()
+    return replace(outcome, result=None, error=error)
 
 
 def _not_json(why: str) -> DurableError:

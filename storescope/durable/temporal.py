@@ -26,6 +26,7 @@ from storescope.durable._engine import Answer, Place, Retry
 from storescope.durable._errors import DurableError, StepFailed
 from storescope.durable._run import Run
 from storescope.durable._storage import DurableStorage
+from storescope.errors import WrapError
 from storescope.store import Store
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ def activity(
     Raises:
         MissingExtraError: If Temporal's SDK is not installed.
         PolicyError: If a region guard of the map forbids the log, or wants its region declared.
+        WrapError: If `seconds` is not above 0.
     """
+    if not seconds > 0:
+        raise WrapError("activity: seconds must be above 0")
     return TemporalStorage(storage, _Engine(name, retry, seconds), region=region)
 
 

@@ -30,8 +30,9 @@ from storescope import (
     wrap,
 )
 from storescope.backends import open_backend
-from storescope.durable import DurableError, DurableStorage, Place
+from storescope.durable import DurableError, DurableStorage, Place, Retry
 from storescope.durable._travel import dump_error, load_error
+from storescope.durable.temporal import activity
 from storescope.middleware import AuditLog, ResidencyPolicy, audit, metrics, region_guard, tracing
 from tests.audit.logs import records_of
 from tests.durable.list_engine import ListEngine
@@ -272,6 +273,28 @@ async def test_references_keep_no_content_and_read_again() -> None:
     assert operations == ["session.get", "session.get", "message.listBySession"]
     with pytest.raises(WrapError, match="content or reference"):
         DurableStorage({}, engine, results="none")  # type: ignore[arg-type] # that is the point
+
+
+async def test_references_keep_nothing_of_what_a_users_error_says() -> None:
+    engine = ListEngine()
+
+    async def get(*, id: str) -> None:
+        raise OddError(7, hint=CANARY)
+
+    agent = StorageClient(DurableStorage({"session.get": get}, engine, results="reference"))
+    for said in ("code 7", ""):  # live, and replayed
+        with engine.begin(), pytest.raises(OddError) as caught:
+            await agent.session.get("s1")
+        assert str(caught.value) == said
+    assert CANARY not in load_error(json.loads(engine.log[0][1])["error"]).__dict__.values()
+
+
+@pytest.mark.parametrize("numbers", [{"attempts": 0}, {"seconds": 0}, {"backoff": 0.5}])
+def test_a_retry_that_cannot_be_is_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(WrapError, match="attempts must be 1 or more"):
+        Retry(**numbers)
+    with pytest.raises(WrapError, match="seconds must be above 0"):
+        activity({}, seconds=0)
 
 
 async def test_the_context_around_a_workflow_is_known_after_recovery() -> None:
