@@ -30,7 +30,11 @@ class PostgresEffects:
         self._server = server
         table = f"{server.schema}.effects"
         key = "tenant = $1 AND call_id = $2 AND entity = $3 AND verb = $4 AND id = $5"
-        old = f"SELECT ctid FROM {table} WHERE tenant = $1 AND at < now() - $6::interval LIMIT {PRUNED_AT_ONCE}"
+        # This very call's stays, or the insert would meet a row that is there and gone; and nobody waits for it.
+        old = (
+            f"SELECT ctid FROM {table} WHERE tenant = $1 AND at < now() - $6::interval AND call_id <> $2 "
+            f"LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED"
+        )
         # It waits for another process that is at the same call, and finds what that one left.
         self._take = (
             f"WITH old AS (DELETE FROM {table} WHERE ctid IN ({old})) INSERT INTO {table} "

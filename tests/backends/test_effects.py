@@ -127,10 +127,13 @@ async def test_results_end_with_their_age(url: str) -> None:
     async with open_backend(url, effect_days=1) as lasting, open_backend(url, effect_days=1e-9) as fleeting:
         for n in range(15):
             await call(lasting, "session.set", f"s{n}", {"n": 1})
-        for n in range(3):
-            await call(fleeting, "session.set", "other", {}, call_id=f"later{n}")
+        await asyncio.gather(
+            *(call(fleeting, "session.set", f"other{n}", {}, call_id=f"later{n}") for n in range(10))
+        )
         await call(lasting, "session.set", "s7", {"n": 2})
         assert await call(lasting, "session.get", "s7") == {"n": 2}
+        await call(fleeting, "session.set", "s7", {"n": 3})
+        assert await call(lasting, "session.get", "s7") == {"n": 2}  # too old, and still known
 
 
 async def test_options_and_ids_that_cannot_be_are_refused(url: str) -> None:
