@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, SetWorkflowID, WorkflowHandleAsync
 
 from storescope import BackendError, Handler, StorageClient, Store, call_context, wrap
 from storescope.backends import open_backend
@@ -62,7 +62,7 @@ async def work(folder: Path, store: str, system: str) -> None:
         if DIES:
             with SetWorkflowID(folder.name):
                 await DBOS.start_workflow_async(agent, "s1", "acme", ["What?", "Why?", "How?"])
-        handle = await DBOS.retrieve_workflow_async(folder.name)
+        handle: WorkflowHandleAsync[int] = await DBOS.retrieve_workflow_async(folder.name)
         print(f"{await handle.get_result()} messages")
         print(f"{log.stats.records['outcome']} calls were made by the process that recovered it")
 
@@ -84,7 +84,7 @@ def main(folder: Path, url: str | None) -> int:
 def run(url: str | None) -> int:
     """Make a folder and an auditor's key, and run twice."""
     with tempfile.TemporaryDirectory(prefix="durable-") as name:
-        keygen = [Path(sys.executable).parent / "storescope", "audit", "keygen", f"{name}/key"]
+        keygen = [str(Path(sys.executable).parent / "storescope"), "audit", "keygen", f"{name}/key"]
         subprocess.run(keygen, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (our own words)
         child = [sys.executable, __file__, *([url] if url else []), "--dies", name]
         died = subprocess.run(child, check=False).returncode  # noqa: S603 (our own words)

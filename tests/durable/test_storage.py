@@ -388,3 +388,16 @@ async def test_a_policy_that_forbids_a_log_in_use_does_not_come_into_force() -> 
         guard.check(policy(store=["eu", "us"]))
         with pytest.raises(PolicyError, match=f"is in {US}"):
             guard.check(policy())
+
+
+async def test_what_a_handler_calls_does_not_go_to_the_log_and_is_not_held_to_it() -> None:
+    engine = ListEngine()
+    async with open_backend("memory:", region=EU) as backend:
+        guarded = wrap(backend, region_guard(policy()))
+
+        async def get(*, id: str) -> dict[str, Any]:
+            return {"found": await Store("session.get", {"id": id}).on(guarded)}
+
+        agent = StorageClient(DurableStorage({"session.get": get}, engine))
+        with engine.begin(), call_context(tenant="acme", region=EU):
+            assert await agent.session.get("s1") == {"found": None}
