@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from storescope.backends import Backend
     from tests.durable.workload import Job
 
-_PATIENCE = 60.0
+_PATIENCE = 100.0
 """Seconds after which a worker that does nothing is an error."""
 
 # Forked from a process that has imported everything: each would spend a second on that.

@@ -30,7 +30,7 @@ storage = step(on_handlers)
 
 
 @DBOS.workflow(max_recovery_attempts=1000)
-async def workflow() -> list[Any]:
+async def fifty_calls_of_an_agent() -> list[Any]:
     with call_context(tenant=TENANT, actor="agent"):
         return await fifty_calls(StorageClient(storage))
 
@@ -59,7 +59,7 @@ async def _work(job: Job) -> None:
         status = await DBOS.get_workflow_status_async(job["workflow"])
         if status is None:  # not even its start was kept
             with SetWorkflowID(job["workflow"]):
-                handle = await DBOS.start_workflow_async(workflow)
+                handle = await DBOS.start_workflow_async(fifty_calls_of_an_agent)
         else:
             handle = await DBOS.retrieve_workflow_async(job["workflow"])
         result = await handle.get_result(polling_interval_sec=0.02)

@@ -7,6 +7,8 @@ import random
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from tests.durable import dbos_worker, temporal_worker
 from tests.durable.crashes import Crash, crash
 from tests.durable.workload import CALLS, WRITES
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 LONG = "STORESCOPE_LONG" in os.environ
 PAUSE = 0.02
+pytestmark = pytest.mark.timeout(3600 if LONG else 300)  # several processes come and go in each round
 
 
 def crash_again_and_again(
