@@ -10,11 +10,14 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._effects import Effect, rerunnable_id
+from storescope.backends._local_effects import LocalEffects, forget_effects, in_transaction
 from storescope.backends._local_marker import LocalMarker
 from storescope.backends._scan import page_of, read_place
 from storescope.backends._sqlite import open_file, open_reader, transaction, translated
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storescope.backends._codec import Record
+    from storescope.backends._local_effects import Job
     from storescope.backends._options import Target
     from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
@@ -95,8 +99,17 @@ class _Worker:
 class LocalTable:
     """The records of one entity."""
 
-    def __init__(self, entity: str, reader: _Worker, writer: _Worker, *, in_session: bool = False) -> None:
+    def __init__(
+        self,
+        entity: str,
+        reader: _Worker,
+        writer: _Worker,
+        effects: LocalEffects,
+        *,
+        in_session: bool = False,
+    ) -> None:
         self._entity = entity
+        self._effects = effects
         self._reader = reader
         self._writer = writer
         self._in_session = in_session
@@ -109,11 +122,21 @@ class LocalTable:
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         row = (tenant, self._entity, id, self._home(record), encode(record))
-        await self._writer.run(_put, row)
+        await self._write(tenant, id, "set", partial(_put, row=row))
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in, under the write lock, and return the record; None if there is none."""
-        return await self._writer.run(self._merge, (tenant, self._entity, id), encode(updates))
+        merge_in = partial(self._merge, key=(tenant, self._entity, id), updates=encode(updates))
+        text = await self._write(tenant, id, "update", merge_in)
+        return None if text is None else decode(text)
+
+    async def _write(self, tenant: str, id_: str, verb: str, job: Job) -> bytes | None:
+        """Run a job in a transaction; one of a rerun call only if it was not run before."""
+        call_id = rerunnable_id(self._effects.days)
+        if call_id is None:
+            return await self._writer.run(in_transaction, job)
+        effect = Effect(tenant, call_id, self._entity, verb, id_)
+        return await self._writer.run(self._effects.once, effect, job)
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion."""
@@ -132,14 +155,13 @@ class LocalTable:
         """Delete the record, and return whether there was one."""
         return await self._writer.run(_delete, (tenant, self._entity, id))
 
-    def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> Record | None:
-        with transaction(db):
-            text = _select(db, key)
-            if text is None:
-                return None
-            text, record = merge(text, updates)
-            db.execute(_PUT, (*key, self._home(record), text))
-            return record
+    def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> bytes | None:
+        text = _select(db, key)
+        if text is None:
+            return None
+        text, record = merge(text, updates)
+        db.execute(_PUT, (*key, self._home(record), text))
+        return text
 
     def _home(self, record: Record) -> str | None:
         return record["sessionId"] if self._in_session else None
@@ -160,12 +182,12 @@ def _select_all(db: sqlite3.Connection, statement: str, args: tuple[Any, ...]) -
 
 def _delete(db: sqlite3.Connection, key: tuple[str, str, str]) -> bool:
     with transaction(db):
+        forget_effects(db, key)
         return db.execute(_PURGE, key).rowcount > 0
 
 
 def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    with transaction(db):
-        db.execute(_PUT, row)
+    db.execute(_PUT, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +198,13 @@ class LocalOptions:
         busy_timeout: The longest wait for another process that writes, in seconds; for each call, from when it
             is made.
         create: Whether to make the folder if it is not there.
+        effect_days: For how many days a write that came with a call id, as those of durable steps do, is known, so
+            that it is not made again; 0 for not at all.
     """
 
     busy_timeout: float = 5.0
     create: bool = True
+    effect_days: float = 0.0
 
 
 class LocalEngine:
@@ -194,6 +219,7 @@ class LocalEngine:
             BackendError: If it cannot be opened, or is not ours.
         """
         self._report = report
+        self._effects = LocalEffects(options.effect_days)
         path = folder / "storage.db"
         if not options.create and not path.exists():
             raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
@@ -233,4 +259,4 @@ class LocalEngine:
         self._reader.close()
 
     def _table(self, entity: str, *, in_session: bool = False) -> LocalTable:
-        return LocalTable(entity, self._reader, self._writer, in_session=in_session)
+        return LocalTable(entity, self._reader, self._writer, self._effects, in_session=in_session)

@@ -80,6 +80,8 @@ def open_backend(
         **options: The store's own.
             `local:`: `busy_timeout` (5 seconds), the longest wait for another process that writes, and `create`
             (True); False refuses a folder that holds no storage.
+            `local:` and Postgres: `effect_days` (0), for how many days a write of a durable step is known, so that
+            a rerun does not write again.
             Redis: `prefix` (`storescope`) for its keys, `connect_timeout` (2 seconds), `timeout` (5 seconds for
             each call), `max_connections` (20; in a cluster, to each node), and for TLS `ssl_ca_certs`,
             `ssl_certfile` and `ssl_keyfile` (paths).

@@ -25,6 +25,17 @@ _SCHEMA = (
     "CREATE INDEX by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL",
     f"PRAGMA user_version = {_VERSION}",
 )
+# What writes with a call id of their own returned. Folders from before it get it when they are opened.
+_EFFECTS = (
+    """
+    CREATE TABLE IF NOT EXISTS effects(
+        tenant TEXT NOT NULL, call_id TEXT NOT NULL, entity TEXT NOT NULL, verb TEXT NOT NULL, id TEXT NOT NULL,
+        at REAL NOT NULL, result BLOB, PRIMARY KEY (tenant, call_id, entity, verb, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS effects_of_record ON effects(tenant, entity, id)",
+    "CREATE INDEX IF NOT EXISTS effects_by_age ON effects(at)",
+)
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")  # another process is at it
 _RETRYABLE = (*_BUSY, "SQLITE_FULL")
 _PAUSE = 0.01  # seconds between two tries
@@ -78,6 +89,8 @@ def _prepare(connection: sqlite3.Connection, busy_timeout: float) -> None:
         if _check_version(connection) == 0:
             for statement in _SCHEMA:
                 connection.execute(statement)
+        for statement in _EFFECTS:
+            connection.execute(statement)
 
 
 def _check_version(connection: sqlite3.Connection) -> int:

@@ -186,6 +186,7 @@ It may carry, as attributes, any of:
 - `at_handler(step, operation, backend)`: returns a step around the handler itself, inside of all layers.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
+- `check_log(backend, log)`: called with the log of a workflow engine whose steps will pass; it may refuse.
 - `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the
   middleware that is asked instead, which may then call other operations of the same map.
 """

@@ -14,6 +14,7 @@ StorageError
 ├── BackendError                the store behind a shipped backend failed
 ├── MissingExtraError           an optional dependency is not installed
 ├── dashboards.DashboardError   dashboards that cannot be generated, checked or drawn as asked
+├── durable.DurableError        a workflow's step that cannot be recorded, or replayed
 ├── conformance.TargetError     what should be a handler map cannot be opened, or is none
 └── LoadError                   `storescope load` cannot be run as it was asked for
 

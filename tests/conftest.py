@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.durable.temporal_server import TemporalServer
 from tests.measured import measuring
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
@@ -93,6 +94,14 @@ def shared_postgres_server() -> Generator[PostgresServer, None, None]:
 def postgres_url(shared_postgres_server: PostgresServer) -> str:
     """The URL of the session's server, with a schema that no other test has."""
     return f"{shared_postgres_server.url}?migrate=true&schema=test_{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[TemporalServer, None, None]:
+    """One Temporal server for the whole session."""
+    server = TemporalServer(tmp_path_factory.mktemp("temporal")).start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster"])

@@ -14,6 +14,9 @@ from storescope.middleware._region._labelled import LabelledMap
 from storescope.middleware._region._labels import FIELD, SHORTEST_KEY, Labels
 from storescope.middleware._region._memory import Memory
 from storescope.middleware._region._policy import ResidencyPolicy
+from storescope.middleware._region._step_log import check_step_log
+from storescope.middleware._region._telemetry import OBSERVERS, check_telemetry
+from storescope.step_log import current_step_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +24,9 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
     from storescope.middleware._region._memory import PolicySource
-    from storescope.middleware._region._policy import Rule
+    from storescope.step_log import StepLog
 
 Attest: TypeAlias = "Callable[[BackendInfo], str | None]"
-_OBSERVERS = frozenset({"tracing", "metrics", "audit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class RegionGuard:
     """
 
     layer = "region_guard"
-    inside = _OBSERVERS  # outside of them, its denials would be hidden
+    inside = OBSERVERS  # outside of them, its denials would be hidden
 
     def __init__(self, source: PolicySource, options: GuardOptions) -> None:
         self.source = source
@@ -54,6 +56,7 @@ class RegionGuard:
         self._labels = Labels(options.label_keys)
         self._enforcers: dict[BackendInfo, tuple[Memory, Enforcer]] = {}
         self._stacks: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
+        self._logs: dict[tuple[BackendInfo, StepLog], ResidencyPolicy] = {}
         if isinstance(source, PolicyFile):
             source.subscribe(self.check)
 
@@ -74,7 +77,7 @@ class RegionGuard:
             return
         self._stacks.append(stack)  # first: a policy that comes into force meanwhile is checked against it too
         try:
-            _check_telemetry(self.policy, self._of(info)[0].backend, layers)
+            check_telemetry(self.policy, self._of(info)[0].backend, layers)
         except PolicyError:
             self._stacks.remove(stack)
             raise
@@ -86,12 +89,33 @@ class RegionGuard:
             PolicyError: If their telemetry goes where a rule of it forbids.
         """
         for info, layers in self._stacks:
-            _check_telemetry(policy, self._of(info)[0].backend, layers)
+            check_telemetry(policy, self._of(info)[0].backend, layers)
+        for info, log in self._logs:
+            check_step_log(policy, self._of(info)[0].backend, log)
+
+    def check_log(self, info: BackendInfo, log: StepLog) -> None:
+        """Refuse a workflow engine's log that a rule forbids; what was allowed is remembered.
+
+        Raises:
+            PolicyError: If records would rest, or telemetry go, where a rule of the policy forbids.
+        """
+        policy = self.policy
+        if self._logs.get((info, log)) is not policy:
+            check_step_log(policy, self._of(info)[0].backend, log)
+            self._logs[info, log] = policy
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
-        decide = self._of(backend)[0].opener(operation.name)
+        opener = self._of(backend)[0].opener(operation.name)
         name = {"set": "value", "update": "updates"}.get(operation.verb)
+
+        def decide(call: Call) -> None:
+            opener(call)
+            # Only a step's own call goes to the log, and it brings its id; those that its handler makes do not.
+            log = None if call.context.call_id is None else current_step_log()
+            if log is not None:
+                self.check_log(backend, log)
+
         if name is None:
             return decide
 
@@ -200,31 +224,3 @@ def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:
     if backend.region not in {None, region}:
         return replace(backend, region_confidence=CONFLICT)
     return replace(backend, region=region, region_confidence="attested")
-
-
-def _check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Middleware, ...]) -> None:
-    for rule in policy.rules.values():
-        if rule.telemetry is not None and backend.region in _may_store(policy, rule):
-            _check_layers(rule, rule.telemetry, layers)
-
-
-def _may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
-    """Return where the rule's data may ever rest, by exceptions from it too."""
-    return rule.store.union(*(each.store for each in policy.exceptions if each.rule == rule.name))
-
-
-def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
-    for layer in layers:
-        name = getattr(layer, "layer", None)
-        if name not in _OBSERVERS:
-            continue
-        places = getattr(layer, "sinks", (layer,))  # an audit layer may send records to several places
-        for place in places:
-            region = getattr(place, "region", None)
-            if region not in allowed:
-                which = name if len(places) == 1 else f"{name} to {type(place).__name__}"
-                found = f"is in {region}" if region else "has no region="
-                raise PolicyError(
-                    f"region_guard: {which} {found}, and rule {rule.name!r} lets telemetry go only to "
-                    f"{' or '.join(sorted(allowed))}"
-                )

@@ -14,6 +14,9 @@ PACKAGES = (
     "storescope.backends",
     "storescope.conformance",
     "storescope.dashboards",
+    "storescope.durable",
+    "storescope.durable.dbos",
+    "storescope.durable.temporal",
     "storescope.middleware",
 )
 

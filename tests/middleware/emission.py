@@ -24,6 +24,7 @@ from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Subject, run
 from storescope.middleware import AuditLog, ResidencyPolicy, region_guard, timeout
 from storescope.middleware._region._labels import FIELD
+from storescope.replays import Replay, report_replay
 from tests.middleware.dynamodb_stub import client
 from tests.middleware.emission_log_lines import log_lines
 from tests.policies import EU_ONLY, FORBIDDEN, REGION
@@ -94,8 +95,9 @@ async def _pipeline(url: str) -> None:
 
 
 async def _retried(handlers: Handlers) -> None:
-    context = CallContext(tenant="acme", region=REGION, attempt=2)
+    context = CallContext(tenant="acme", region=REGION, call_id="id-of-a-step", attempt=2)
     await Store("message.listBySession", {"session_id": "s1"}, context).on(handlers)
+    report_replay(Replay("message.listBySession", context, "00-" + 32 * "1" + "-" + 16 * "2" + "-01"))
 
 
 async def _errors(seen: Emitted, log: AuditLog) -> None:
