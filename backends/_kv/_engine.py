@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from storescope import BackendInfo
     from storescope.backends._tables import MarkerStore
 
+MAX_KEY_BYTES = 1024
+"""The longest key, in bytes of UTF-8: what S3 takes. Postgres could not index many more either."""
+
+NO_LIMIT = 2**62
+"""For `get_many`: values of any size."""
+
 _LAST = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -143,16 +149,18 @@ def check_key(key: str) -> str:
     """Hold a key to what every engine can keep, and return it.
 
     Raises:
-        InvalidRecordError: If it is empty, or holds a NUL or a lone surrogate.
+        InvalidRecordError: If it is empty or too long, or holds a NUL or a lone surrogate.
     """
     if not isinstance(key, str) or not key:
         raise InvalidRecordError("a key must be a non-empty string")
     if "\0" in key:
         raise InvalidRecordError("the key holds a NUL")
     try:
-        key.encode()
+        size = len(key.encode())
     except UnicodeEncodeError:
         raise InvalidRecordError("the key holds a lone surrogate, which is not UTF-8") from None
+    if size > MAX_KEY_BYTES:
+        raise InvalidRecordError(f"the key, with all prefixes, is longer than {MAX_KEY_BYTES} bytes of UTF-8")
     return key
 
 
