@@ -32,6 +32,12 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
+    "kv+local": _Scheme("storescope.backends._kv._backend", "LOCAL", None),
+    "kv+memory": _Scheme("storescope.backends._kv._backend", "MEMORY", None),
+    "kv+redis": _Scheme("storescope.backends._kv._backend", "REDIS", None),
+    "kv+rediss": _Scheme("storescope.backends._kv._backend", "REDISS", None),
+    "kv+postgresql": _Scheme("storescope.backends._kv._backend", "POSTGRES", None),
+    "kv+s3": _Scheme("storescope.backends._kv._backend", "S3", None),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 

@@ -60,10 +60,21 @@ def postgres_url(shared_postgres_server: PostgresServer) -> str:
 @pytest.fixture(params=["local", "memory", "postgres", "redis"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param in {"postgres", "redis"}:
-        url: str = request.getfixturevalue(f"{request.param}_url")
+    return store_url(request, request.param, tmp_path)
+
+
+@pytest.fixture(params=["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"])
+def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same, over each engine of the KV layer."""
+    return "kv+" + store_url(request, request.param.removeprefix("kv+"), tmp_path)
+
+
+def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """Return the URL of an empty store."""
+    if kind in {"postgres", "redis", "s3"}:
+        url: str = request.getfixturevalue(f"{kind}_url")
         return url
-    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+    return {"local": f"local:{folder / 'store'}", "memory": "memory:"}[kind]
 
 
 @pytest.fixture

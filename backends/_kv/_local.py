@@ -108,8 +108,12 @@ def _select(db: sqlite3.Connection, keys: Sequence[str], max_bytes: int) -> list
     found: list[Entry | None] = []
     for key in keys:
         rows = _select_rows(db, _GET, (key, max_bytes))
-        found.append(Entry(rows[0][0] or b"", *rows[0][1:], rows[0][0] is not None) if rows else None)
+        found.append(_entry(*rows[0]) if rows else None)
     return found
+
+
+def _entry(value: bytes | None, version: str, metadata: bytes) -> Entry:
+    return Entry(value or b"", version, metadata, value is not None)
 
 
 def _select_rows(db: sqlite3.Connection, statement: str, args: tuple[Any, ...]) -> list[Any]:
