@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.s3_server import S3Server
 from tests.servers import PostgresServer, RedisServer
 from tests.wheel import build_wheel
 
@@ -55,6 +56,21 @@ def shared_postgres_server() -> Generator[PostgresServer, None, None]:
 def postgres_url(shared_postgres_server: PostgresServer) -> str:
     """The URL of the session's server, with a schema that no other test has."""
     return f"{shared_postgres_server.url}?migrate=true&schema=test_{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[S3Server, None, None]:
+    """One S3 server for the whole session. Tests must leave it running: use `s3_url`."""
+    server = S3Server(tmp_path_factory.mktemp("s3")).start()
+    server.create_bucket("tests")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_url(shared_s3_server: S3Server) -> str:
+    """The URL of the session's server, with a prefix that no other test has."""
+    return shared_s3_server.url(f"tests/{uuid4().hex}")
 
 
 @pytest.fixture(params=["local", "memory", "postgres", "redis"])

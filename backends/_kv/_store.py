@@ -102,7 +102,8 @@ class Store(Generic[ValueT, MetadataT]):
         if not self._places.indexes:
             return await writer.put(key, record, expected=expected)
         written = await writer.change(key, _always(record), expected=expected)
-        return written.version
+        version: str = written.version
+        return version
 
     async def update(self, key: str, change: Callable[[ValueT], ValueT]) -> ValueT | None:
         """Replace a record by what `change` makes of it, atomically: no write of anybody else is lost.
