@@ -3,25 +3,26 @@
 | what | key in the engine |
 |---|---|
 | a record | `r/` PREFIX KEY |
-| an entry of a plain index | `i/` PREFIX 1 NAME 1 VALUE 1 ORDER 1 KEY |
-| of a unique one, with the owner's key as its value | `i/` PREFIX 1 NAME 1 VALUE 1 |
+| an entry of a plain index | `i/` PREFIX 1 NAME 1 TEXT 1 NUMBER 1 KEY |
+| of a unique one, with the owner's key as its value | `i/` PREFIX 1 NAME 1 TEXT 1 |
 
 1 is the character U+0001, lower than all that may stand in between. What stands between PREFIX and KEY is the
 entry's *tail*. A record keeps its own tails beside it, so that neither a reader who checks an entry nor a writer
-who takes old ones away needs the record's value, or the functions of that time.
+who takes old ones away needs the record's value, or the functions of that time. NUMBER is empty in an index that
+is in order of key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from storescope import BackendError, InvalidRecordError, UnsupportedOperationError
 from storescope.backends._kv._engine import check_key
 
 _END = "\x01"
-_ESCAPES = str.maketrans({"\x01": "\x02\x02", "\x02": "\x02\x03"})  # keeps the order
+_ESCAPES = str.maketrans({"\x01": "\x02\x02", "\x02": "\x02\x03"})
 _ENDS_OF_UNIQUE = 2
 
 KeyOf: TypeAlias = Callable[[Any], str | Iterable[str] | None]
@@ -36,41 +37,37 @@ class Index:
         key: From a value to the text that finds it; None leaves it out. With `multi`, to several texts.
         unique: Whether no two records may have the same text.
         multi: Whether `key` returns several.
-        order: From a value to a text by which the records found are sorted; without it they come in order of key.
-            Not for a unique index.
+        order: How the records that one text finds are sorted: by `key`, or by `insertion`: those that came to have
+            this text first come first, and a change of theirs leaves them where they are.
     """
 
     key: KeyOf
     unique: bool = False
     multi: bool = False
-    order: Callable[[Any], str] | None = None
+    order: Literal["key", "insertion"] = "key"
 
     def __post_init__(self) -> None:
-        if self.unique and self.order:
-            raise BackendError("a unique index finds one record: it takes no order")
+        if self.order not in {"key", "insertion"}:
+            raise BackendError("the order of an index must be 'key' or 'insertion'")
 
-    def tails(self, name: str, value: Any) -> list[str]:
-        """Return the tails of a record's entries.
+    def starts(self, name: str, value: Any) -> list[str]:
+        """Return what the tails of a record's entries begin with.
 
         Raises:
-            InvalidRecordError: If a function returns something else than it should.
+            InvalidRecordError: If `key` returns something else than it should.
         """
         found = self.key(value)
         if found is None:
             return []
-        texts = list(found) if self.multi and not isinstance(found, str) else [found]
-        order = "" if self.order is None else self.order(value)
-        return [self.tail(name, text, order) for text in dict.fromkeys(texts)]
+        texts = found if self.multi and isinstance(found, Iterable) else [found]
+        return [start_of(name, text) for text in dict.fromkeys(texts)]
 
-    def tail(self, name: str, text: Any, order: str = "") -> str:
-        """Return the tail of an entry."""
-        if not isinstance(text, str) or not isinstance(order, str):
-            raise InvalidRecordError(f"the functions of the index {name} must return strings")
-        return self.start(name, text) + ("" if self.unique else escape(order) + _END)
 
-    def start(self, name: str, text: str) -> str:
-        """Return what the tails of all entries with one text begin with."""
-        return f"{name}{_END}{escape(text)}{_END}"
+def start_of(name: str, text: Any) -> str:
+    """Return what the tails of all entries of one text begin with."""
+    if not isinstance(text, str):
+        raise InvalidRecordError(f"the index {name} finds records by strings, and was given something else")
+    return f"{name}{_END}{text.translate(_ESCAPES)}{_END}"
 
 
 class Places:
@@ -100,9 +97,20 @@ class Places:
         """Return the key of the record at a place."""
         return place[len(self._records) :]
 
-    def tails(self, value: Any) -> list[str]:
-        """Return the tails of all the entries that a value should have."""
-        return [tail for name, index in self.indexes.items() for tail in index.tails(name, value)]
+    def starts(self, value: Any) -> list[str]:
+        """Return what the tails of all the entries that a value should have begin with."""
+        return [start for name, index in self.indexes.items() for start in index.starts(name, value)]
+
+    def tail(self, start: str, number: int | None) -> str:
+        """Return the tail that begins so; a number is its place in an order of insertion."""
+        if self.index(index_name(start)).unique:
+            return start
+        return f"{start}{'' if number is None else f'{number:016x}'}{_END}"
+
+    def is_numbered(self, start: str) -> bool:
+        """Return whether entries that begin so are in order of insertion."""
+        index = self.index(index_name(start))
+        return index.order == "insertion" and not index.unique
 
     def entry(self, tail: str, key: str) -> str:
         """Return the place of an entry."""
@@ -110,10 +118,8 @@ class Places:
 
     def start(self, name: str, text: Any) -> str:
         """Return what the places of all entries of one text begin with."""
-        index = self.index(name)
-        if not isinstance(text, str):
-            raise InvalidRecordError(f"the index {name} finds records by a string")
-        return check_key(self.entries + index.start(name, text))
+        self.index(name)
+        return check_key(self.entries + start_of(name, text))
 
     def index(self, name: str) -> Index:
         """Return an index.
@@ -142,11 +148,6 @@ def is_unique(tail: str) -> bool:
 def index_name(tail: str) -> str:
     """Return the name of the index that a tail belongs to."""
     return tail.partition(_END)[0]
-
-
-def escape(text: str) -> str:
-    """Write a text so that it holds no end, and texts keep their order."""
-    return text.translate(_ESCAPES)
 
 
 def check_part(text: str, what: str) -> str:

@@ -17,24 +17,25 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.5  # seconds
 
 
 class Record(NamedTuple):
-    """A record, encoded.
+    """A record to be written.
 
     Attributes:
-        value: The value.
-        tails: The tails of its index entries.
+        value: The value, encoded.
+        starts: What the tails of its index entries begin with.
         metadata: What the caller wants kept beside the value; None for nothing.
     """
 
     value: bytes
-    tails: list[str]
+    starts: list[str]
     metadata: Any
 
-    def beside(self) -> bytes:
-        """Return what an engine keeps beside the value."""
-        kept: dict[str, Any] = {"i": self.tails} if self.tails else {}
-        if self.metadata is not None:
-            kept["m"] = self.metadata
-        return encode(kept) if kept else b""
+
+def beside(tails: list[str], metadata: Any) -> bytes:
+    """Return what an engine keeps beside a value: the tails of its index entries, and the metadata."""
+    kept: dict[str, Any] = {"i": tails} if tails else {}
+    if metadata is not None:
+        kept["m"] = metadata
+    return encode(kept) if kept else b""
 
 
 def read_beside(entry: Entry) -> tuple[list[str], Any]:

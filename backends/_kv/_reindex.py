@@ -75,10 +75,11 @@ class Reindexer:
         entry = await self._engine.get(self._places.record(key))
         if entry is None:
             return 0
-        tails = self._places.tails(decode(entry.value))
+        tails = await self._writer.tails(self._places.starts(decode(entry.value)), read_beside(entry)[0])
+        missing = [tail for tail, found in zip(tails, await self._found(key, tails), strict=True) if not found]
         if tails != read_beside(entry)[0]:  # the store's indexes are not those that it was written with
             await self._writer.change(key, self._renewed)
-        missing = [tail for tail, found in zip(tails, await self._found(key, tails), strict=True) if not found]
+            return len(missing)
         for tail in missing:
             with suppress(VersionConflictError):  # somebody else is making it
                 await self._writer.claim(key, tail)
@@ -95,10 +96,10 @@ class Reindexer:
             for tail, entry in zip(tails, found, strict=True)
         ]
 
-    async def _renewed(self, entry: Entry | None) -> Record | None:
+    def _renewed(self, entry: Entry | None) -> Record | None:
         if entry is None:
             return None
-        return Record(entry.value, self._places.tails(decode(entry.value)), read_beside(entry)[1])
+        return Record(entry.value, self._places.starts(decode(entry.value)), read_beside(entry)[1])
 
     async def _take_orphan(self, listed: Listed) -> bool:
         """Take an entry away if no record has it, and look again: it may have been made for one just written."""

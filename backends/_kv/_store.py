@@ -15,7 +15,7 @@ from storescope.backends._kv._reindex import Reindexer
 from storescope.backends._kv._write import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from storescope.backends._kv._engine import Entry, KvEngine
     from storescope.backends._kv._index import Index
@@ -96,14 +96,13 @@ class Store(Generic[ValueT, MetadataT]):
             InvalidRecordError: If JSON cannot hold the value, or the store the key.
             RecordTooLargeError: If the store cannot hold it. Nothing was written.
         """
-        record = Record(encode(value), self._places.tails(value), metadata)
+        record = Record(encode(value), self._places.starts(value), metadata)
         expected = ABSENT if expected_version is None else expected_version
         writer = self._writer(await self._engine())
         if not self._places.indexes:
             return await writer.put(key, record, expected=expected)
-        written = await writer.change(key, _always(record), expected=expected)
-        version: str = written.version
-        return version
+        written = await writer.change(key, lambda _: record, expected=expected)
+        return written.version
 
     async def update(self, key: str, change: Callable[[ValueT], ValueT]) -> ValueT | None:
         """Replace a record by what `change` makes of it, atomically: no write of anybody else is lost.
@@ -128,11 +127,11 @@ class Store(Generic[ValueT, MetadataT]):
                 "update wants a plain function: it may be called several times, and awaits nothing"
             )
 
-        async def decide(entry: Entry | None) -> Record | None:
+        def decide(entry: Entry | None) -> Record | None:
             if entry is None:
                 return None
             value = change(decode(entry.value))
-            return Record(encode(value), self._places.tails(value), read_beside(entry)[1])
+            return Record(encode(value), self._places.starts(value), read_beside(entry)[1])
 
         written = await self._writer(await self._engine()).change(key, decide)
         value: ValueT | None = None if written is None else decode(written.record.value)
@@ -246,10 +245,3 @@ class Store(Generic[ValueT, MetadataT]):
 
 
 _MOST = 500
-
-
-def _always(record: Record) -> Callable[[Entry | None], Awaitable[Record]]:
-    async def decide(_: Entry | None) -> Record:
-        return record
-
-    return decide

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 
 from storescope.backends._codec import decode, encode, merge
 from storescope.backends._kv._engine import NO_LIMIT
-from storescope.backends._kv._index import Index, Places
+from storescope.backends._kv._index import Index, Places, start_of
 from storescope.backends._kv._read import Reader
 from storescope.backends._kv._record import Record as Stored
-from storescope.backends._kv._record import read_beside
 from storescope.backends._kv._write import Writer
 from storescope.backends._scan import ScannedRecord, ScanPage, cursor_at, read_place
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 _SHORT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BY_SESSION = "by_session"
+_INDEX = Index(key=lambda record: record["sessionId"], order="insertion")
 _PAGE = 500  # records that are read at once
 
 
@@ -40,12 +40,8 @@ class KvTable:
     """The records of one entity."""
 
     def __init__(self, entity: str, engine: KvEngine, report: BackendReport, *, in_session: bool = False) -> None:
-        self._engine = engine
+        self._places = Places(f"agent/{entity}/", {_BY_SESSION: _INDEX} if in_session else {})
         self._in_session = in_session
-        self._index = Index(
-            key=lambda record: record["sessionId"]
-        )  # only its places: tables make the tails themselves
-        self._places = Places(f"agent/{entity}/", {_BY_SESSION: self._index})
         self._reader = Reader(engine, self._places, inline=NO_LIMIT)
         self._writer = Writer(engine, self._places, report)
 
@@ -56,25 +52,18 @@ class KvTable:
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
-        text = encode(record)
-
-        async def decide(entry: Entry | None) -> Stored:
-            return Stored(text, await self._tails(tenant, record, entry), [tenant, id])
-
+        stored = self._stored(tenant, id, encode(record), record)
         if self._in_session:
-            await self._writer.change(_key(tenant, id), decide)
+            await self._writer.change(_key(tenant, id), lambda _: stored)
         else:
-            await self._writer.put(_key(tenant, id), Stored(text, [], [tenant, id]))
+            await self._writer.put(_key(tenant, id), stored)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in and return the record; None if there is none."""
         patch = encode(updates)
 
-        async def decide(entry: Entry | None) -> Stored | None:
-            if entry is None:
-                return None
-            text, record = merge(entry.value, patch)
-            return Stored(text, await self._tails(tenant, record, entry), [tenant, id])
+        def decide(entry: Entry | None) -> Stored | None:
+            return entry and self._stored(tenant, id, *merge(entry.value, patch))
 
         written = await self._writer.change(_key(tenant, id), decide)
         return None if written is None else decode(written.record.value)
@@ -102,16 +91,9 @@ class KvTable:
         """Delete the record and its place in its session, and return whether there was one."""
         return await self._writer.remove(_key(tenant, id))
 
-    async def _tails(self, tenant: str, record: Record, entry: Entry | None) -> list[str]:
-        """Return the record's place in its session: where it is, or a new one at the end of another."""
-        if not self._in_session:
-            return []
-        session = _key(tenant, record["sessionId"])
-        start = self._index.start(_BY_SESSION, session)
-        had = read_beside(entry)[0] if entry else []
-        if had and had[0].startswith(start):
-            return had
-        return [self._index.tail(_BY_SESSION, session, f"{await self._engine.next_number():016x}")]
+    def _stored(self, tenant: str, id_: str, text: bytes, record: Record) -> Stored:
+        starts = [start_of(_BY_SESSION, _key(tenant, record["sessionId"]))] if self._in_session else []
+        return Stored(text, starts, [tenant, id_])
 
 
 def _names(entry: KvEntry[Record, list[str]]) -> tuple[str, str]:

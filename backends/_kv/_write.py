@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 from storescope import BackendError, IndexConflictError, VersionConflictError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, conflict
 from storescope.backends._kv._index import index_name, is_unique
-from storescope.backends._kv._record import pauses, read_beside
+from storescope.backends._kv._record import beside, pauses, read_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from storescope.backends._kv._engine import Entry, Expected, KvEngine
     from storescope.backends._kv._index import Places
@@ -46,21 +46,20 @@ class Writer:
         Raises:
             VersionConflictError: If something else is stored than expected.
         """
-        place = self._places.record(key)
-        return await self._engine.put(place, record.value, metadata=record.beside(), expected=expected)
+        return await self._put(key, record, [], expected)
 
     @overload
     async def change(
-        self, key: str, decide: Callable[[Entry | None], Awaitable[Record]], *, expected: Expected = ANY
+        self, key: str, decide: Callable[[Entry | None], Record], *, expected: Expected = ANY
     ) -> Written: ...
 
     @overload
     async def change(
-        self, key: str, decide: Callable[[Entry | None], Awaitable[Record | None]], *, expected: Expected = ANY
+        self, key: str, decide: Callable[[Entry | None], Record | None], *, expected: Expected = ANY
     ) -> Written | None: ...
 
     async def change(
-        self, key: str, decide: Callable[[Entry | None], Awaitable[Record | None]], *, expected: Expected = ANY
+        self, key: str, decide: Callable[[Entry | None], Record | None], *, expected: Expected = ANY
     ) -> Written | None:
         """Write what `decide` makes of the record, again and again until nobody else came in between.
 
@@ -81,7 +80,7 @@ class Writer:
             entry = await self._engine.get(place)
             if expected is not ANY and expected != (ABSENT if entry is None else entry.version):
                 raise conflict()
-            record = await decide(entry)
+            record = decide(entry)
             if record is None:
                 return None
             with suppress(VersionConflictError):
@@ -110,15 +109,32 @@ class Writer:
 
     async def _swap(self, key: str, entry: Entry | None, record: Record) -> str:
         had = read_beside(entry)[0] if entry else []
-        old = await self._versions(key, set(had) - set(record.tails))
-        new = [tail for tail in record.tails if tail not in had]
+        tails = await self.tails(record.starts, had)
+        old = await self._versions(key, set(had) - set(tails))
+        new = [tail for tail in tails if tail not in had]
+        new.sort(key=is_unique, reverse=True)  # first what may be refused
         for tail in new:
             await self.claim(key, tail)
-        version = await self.put(key, record, expected=entry.version if entry else ABSENT)
+        version = await self._put(key, record, tails, entry.version if entry else ABSENT)
         if new:
             await self._confirm(key, new, entry, version)
         await self._take_away(old)
         return version
+
+    async def _put(self, key: str, record: Record, tails: list[str], expected: Expected) -> str:
+        place, metadata = self._places.record(key), beside(tails, record.metadata)
+        return await self._engine.put(place, record.value, metadata=metadata, expected=expected)
+
+    async def tails(self, starts: Iterable[str], had: Iterable[str]) -> list[str]:
+        """Return the tails of a record's entries: in an order of insertion, the one that it had, or a new one."""
+        tails: list[str] = []
+        for start in starts:
+            kept = next((tail for tail in had if tail.startswith(start)), None)
+            if not self._places.is_numbered(start):
+                tails.append(self._places.tail(start, None))
+            else:
+                tails.append(kept or self._places.tail(start, await self._engine.next_number()))
+        return tails
 
     async def claim(self, key: str, tail: str) -> None:
         """Make an index entry.
@@ -132,9 +148,21 @@ class Writer:
             await self._engine.put(place, b"")  # even over one that is there: its version protects it from removal
             return
         entry = await self._engine.get(place)
-        if entry and entry.value != key.encode() and await self.holds(entry.value.decode(), tail):
-            raise IndexConflictError(index_name(tail))
-        await self._engine.put(place, key.encode(), expected=entry.version if entry else ABSENT)
+        if entry is None or entry.value == key.encode():
+            await self._engine.put(place, key.encode(), expected=entry.version if entry else ABSENT)
+        else:
+            await self._take_over(key, tail, entry)
+
+    async def _take_over(self, key: str, tail: str, entry: Entry) -> None:
+        """Take an entry from a record that does not have it; and give it back if it turns out to."""
+        place, owner = self._places.entry(tail, key), entry.value.decode()
+        if not await self.holds(owner, tail):
+            version = await self._engine.put(place, key.encode(), expected=entry.version)
+            if not await self.holds(owner, tail):  # nor was it written before it could see that this is taken
+                return
+            with suppress(VersionConflictError):  # it has taken it back
+                await self._engine.put(place, entry.value, expected=version)
+        raise IndexConflictError(index_name(tail))
 
     async def holds(self, key: str, tail: str) -> bool:
         """Return whether a record has an index entry by its own account."""
@@ -158,11 +186,14 @@ class Writer:
             raise _applied(error) from None
 
     async def _claim_again(self, key: str, tail: str, before: Entry | None, version: str) -> None:
-        try:
-            await self.claim(key, tail)
-        except (IndexConflictError, VersionConflictError):
-            await self._undo(self._places.record(key), before, version)
-            raise IndexConflictError(index_name(tail)) from None
+        with suppress(IndexConflictError):
+            for pause in pauses():
+                with suppress(VersionConflictError):
+                    await self.claim(key, tail)
+                    return
+                await asyncio.sleep(pause)
+        await self._undo(self._places.record(key), before, version)
+        raise IndexConflictError(index_name(tail))
 
     async def _undo(self, place: str, before: Entry | None, version: str) -> None:
         with suppress(VersionConflictError):  # somebody has written over it since

@@ -37,6 +37,11 @@ async def found(store: Store[Any, Any], **by: str) -> list[str]:
     return [key async for key, _ in store.entries(**by)]
 
 
+async def keys_of(store: Store[Any, Any]) -> list[str]:
+    keys = store.keys()
+    return [key async for key in keys]
+
+
 async def test_what_is_stored_comes_back_with_version_and_metadata(messages: Store[Any, Any]) -> None:
     value = {"sessionId": "s", "text": "\0 \ud800", "n": 10**30, "f": 1.0, "list": []}
     version = await messages.set("m", value, metadata={"by": "me"})
@@ -79,7 +84,7 @@ async def test_indexes_follow_what_is_written(messages: Store[Any, Any]) -> None
     assert await found(messages, by_tag="a") == ["m3"]
     assert await messages.delete("m3")
     assert await found(messages, by_session_id="s") == ["m1"]
-    assert [key async for key in messages.keys()] == await found(messages) == ["m1", "m2"]
+    assert await keys_of(messages) == await found(messages) == ["m1", "m2"]
 
 
 async def test_a_unique_index_has_one_record_for_a_text(messages: Store[Any, Any]) -> None:
@@ -106,7 +111,9 @@ async def test_of_several_who_want_one_unique_text_one_gets_it(messages: Store[A
 
     got = await asyncio.gather(*map(want, range(8)))
     holders = [key async for key, entry in messages.entries() if (await entry.value)["slug"] == "x"]
-    assert holders == [f"m{number}" for number, won in enumerate(got) if won] == await found(messages, by_slug="x")
+    assert holders == [f"m{number}" for number, won in enumerate(got) if won]
+    assert holders == await found(messages, by_slug="x")
+    assert len(holders) <= 1
 
 
 async def test_no_update_is_lost(messages: Store[Any, Any]) -> None:
@@ -139,7 +146,7 @@ async def test_stores_do_not_reach_into_each_other(kv: KV) -> None:
     await right.set("x", {"sessionId": "s"})
     assert await found(left, by_session_id="s") == ["b/k"]
     assert await found(right, by_session_id="s") == ["x"]
-    assert [key async for key in kv.store("").keys()] == ["a/b/k", "a/b/x"]
+    assert await keys_of(kv.store("")) == ["a/b/k", "a/b/x"]
 
 
 async def test_what_a_killed_writer_left_is_seen_through_and_reindexed(kv: KV, messages: Store[Any, Any]) -> None:
