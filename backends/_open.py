@@ -71,7 +71,8 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them, and as
+            `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`).
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -90,6 +91,8 @@ def open_backend(
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
             `sslrootcert`, `sslcert` and `sslkey`.
+            S3: `endpoint`, `aws_region`, `access_key_id`, `secret_access_key`, `session_token`, `connect_timeout`
+            (5 seconds), `timeout` (10 seconds for each request), `max_requests` (32 at once).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storescope import Message, Part, RecordNotFoundError, Sandbox, Session, Setup, StorageClient
@@ -26,7 +27,17 @@ sandboxes: Store[Sandbox, None] = kv.store("agent/sandbox/")
 setups: Store[Setup, None] = kv.store("agent/setup/")
 
 
-async def update(entity: str, store: Store[Any, None], id: str, updates: dict[str, Any]) -> Any:
+async def get(store: Store[Any, None], *, id: str) -> Any:
+    """Return a record, or None."""
+    return await store.get_value(id)
+
+
+async def put(store: Store[Any, None], *, id: str, value: Any) -> None:
+    """Insert or replace a record whole."""
+    await store.set(id, value)
+
+
+async def update(entity: str, store: Store[Any, None], *, id: str, updates: dict[str, Any]) -> Any:
     """Merge atomically: if somebody else writes in between, the merge is made anew on what they wrote."""
     updated = await store.update(id, lambda existing: {**existing, **updates})
     if updated is None:
@@ -34,27 +45,27 @@ async def update(entity: str, store: Store[Any, None], id: str, updates: dict[st
     return updated
 
 
-async def list_by_session(store: Store[Any, None], session_id: str) -> list[Any]:
+async def list_by_session(store: Store[Any, None], *, session_id: str) -> list[Any]:
     """Return a session's records, in order of first insertion."""
     return [await entry.value async for _, entry in store.entries(by_session_id=session_id)]
 
 
 handlers: Handlers = {
-    "session.get": lambda *, id: sessions.get_value(id),
-    "session.set": lambda *, id, value: sessions.set(id, value),
-    "session.update": lambda *, id, updates: update("session", sessions, id, updates),
-    "message.get": lambda *, id: messages.get_value(id),
-    "message.set": lambda *, id, value: messages.set(id, value),
-    "message.update": lambda *, id, updates: update("message", messages, id, updates),
-    "message.listBySession": lambda *, session_id: list_by_session(messages, session_id),
-    "part.get": lambda *, id: parts.get_value(id),
-    "part.set": lambda *, id, value: parts.set(id, value),
-    "part.listBySession": lambda *, session_id: list_by_session(parts, session_id),
-    "sandbox.get": lambda *, id: sandboxes.get_value(id),
-    "sandbox.set": lambda *, id, value: sandboxes.set(id, value),
-    "sandbox.update": lambda *, id, updates: update("sandbox", sandboxes, id, updates),
-    "setup.get": lambda *, id: setups.get_value(id),
-    "setup.set": lambda *, id, value: setups.set(id, value),
+    "session.get": partial(get, sessions),
+    "session.set": partial(put, sessions),
+    "session.update": partial(update, "session", sessions),
+    "message.get": partial(get, messages),
+    "message.set": partial(put, messages),
+    "message.update": partial(update, "message", messages),
+    "message.listBySession": partial(list_by_session, messages),
+    "part.get": partial(get, parts),
+    "part.set": partial(put, parts),
+    "part.listBySession": partial(list_by_session, parts),
+    "sandbox.get": partial(get, sandboxes),
+    "sandbox.set": partial(put, sandboxes),
+    "sandbox.update": partial(update, "sandbox", sandboxes),
+    "setup.get": partial(get, setups),
+    "setup.set": partial(put, setups),
 }
 
 

@@ -12,7 +12,7 @@ from storescope.backends._kv._index import Places, check_part
 from storescope.backends._kv._read import MetadataT, Reader, ValueT
 from storescope.backends._kv._record import Record, read_beside
 from storescope.backends._kv._reindex import Reindexer
-from storescope.backends._kv._write import Writer
+from storescope.backends._kv._write import Writer, Written
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -101,7 +101,7 @@ class Store(Generic[ValueT, MetadataT]):
         writer = self._writer(await self._engine())
         if not self._places.indexes:
             return await writer.put(key, record, expected=expected)
-        written = await writer.change(key, lambda _: record, expected=expected)
+        written: Written = await writer.change(key, lambda _: record, expected=expected)
         return written.version
 
     async def update(self, key: str, change: Callable[[ValueT], ValueT]) -> ValueT | None:
