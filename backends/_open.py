@@ -71,8 +71,8 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them, and as
-            `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`).
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them,
+            and as `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`).
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that

@@ -6,8 +6,8 @@
 | its place in its session | in the index `by_session`: `TENANT/SESSION`, in order of a number |
 
 The number is one that the engine gives out when a record comes into a session. Names that are long, or hold more
-than letters, digits and `_ . -`, stand in keys as their SHA-256, so that none is too long for a store and none
-reaches another's record; tenant and id are stored beside each record as they are.
+than letters, digits and `_ . -`, stand in keys as 160 bits of their SHA-256, so that none is too long for a store
+and none reaches another's record; tenant and id are stored beside each record as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from storescope.backends._codec import decode, encode, merge
 from storescope.backends._kv._engine import NO_LIMIT
 from storescope.backends._kv._index import Index, Places, start_of
+from storescope.backends._kv._object_names import start_of as start_of_object
 from storescope.backends._kv._read import Reader
 from storescope.backends._kv._record import Record as Stored
 from storescope.backends._kv._write import Writer
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from storescope.backends._kv._read import KvEntry
     from storescope.reports import BackendReport
 
-_SHORT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHORT = re.compile(r"[A-Za-z0-9_.-]+")
+_MOST = 43  # bytes of a name in an object's: SeaweedFS and MinIO hold a whole index entry's to 255
 _BY_SESSION = "by_session"
 _INDEX = Index(key=lambda record: record["sessionId"], order="insertion")
 _PAGE = 500  # records that are read at once
@@ -106,4 +108,6 @@ def _key(tenant: str, name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if not name or _SHORT.fullmatch(name) else "~" + sha256(name.encode()).hexdigest()
+    if not name or (_SHORT.fullmatch(name) and len(start_of_object(name)) <= _MOST):
+        return name
+    return "~" + sha256(name.encode()).hexdigest()[:40]  # 160 bits

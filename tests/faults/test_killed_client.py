@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.faults.sites import PostgresSite, RedisSite
 
 ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+KV_ROUNDS = ROUNDS * 7 // 10
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -55,10 +56,12 @@ def replay(lines: list[str], seed: int) -> Ledger:
     return ledger
 
 
-async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], Awaitable[None]]) -> None:
+async def kill_again_and_again(
+    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+) -> None:
     chance = random.Random(4711)
     acknowledged = under_way = 0
-    for seed in range(ROUNDS):
+    for seed in range(rounds):
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
@@ -71,8 +74,8 @@ async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], 
             await audit(backend, ledger)  # what the next client finds stays so
         acknowledged += ledger.acknowledged
         under_way += sum(not history.is_certain for history in ledger.histories.values())
-    assert acknowledged > ROUNDS * TASKS  # they were killed in the midst of work,
-    assert under_way > ROUNDS  # and of calls
+    assert acknowledged > rounds * TASKS  # they were killed in the midst of work,
+    assert under_way > rounds  # and of calls
 
 
 async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
@@ -84,6 +87,20 @@ async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
 
 async def test_a_killed_client_of_redis_loses_nothing(redis_site: RedisSite) -> None:
     await kill_again_and_again(lambda: f"{redis_site.url}-{uuid4().hex}", redis_site.settle)
+
+
+async def test_a_killed_client_of_kv_over_local_loses_nothing(tmp_path: Path) -> None:
+    """A record, its index entries and their removal are writes of their own: any of them may be the last."""
+
+    async def settled() -> None:
+        """A process that is gone does nothing more."""
+
+    await kill_again_and_again(lambda: f"kv+local:{tmp_path / uuid4().hex}", settled, rounds=KV_ROUNDS)
+
+
+async def test_a_killed_client_of_kv_over_redis_loses_nothing(redis_site: RedisSite) -> None:
+    url = f"kv+{redis_site.url}"
+    await kill_again_and_again(lambda: f"{url}-{uuid4().hex}", redis_site.settle, rounds=KV_ROUNDS)
 
 
 async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:
