@@ -45,11 +45,8 @@ def test_the_production_example_conforms_and_loses_no_update() -> None:
     done = run("kv_production.py")
     assert done.returncode == 0, done.stderr
     assert "52 fields" in done.stdout
-    command = [
-        Path(sys.executable).parent / "storescope",
-        "conformance",
-        f"{EXAMPLES / 'kv_production.py'}:handlers",
-    ]
+    program = str(Path(sys.executable).parent / "storescope")
+    command = [program, "conformance", f"{EXAMPLES / 'kv_production.py'}:handlers"]
     tried = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True, timeout=110)
     core = [case for case in json.loads(tried.stdout)["cases"] if case["kind"] == "core"]
     assert core
