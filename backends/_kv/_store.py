@@ -17,9 +17,9 @@ from storescope.backends._kv._write import Writer, Written
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from storescope.backends._kv._connection import Connection
     from storescope.backends._kv._engine import Entry, KvEngine
     from storescope.backends._kv._index import Index
-    from storescope.backends._kv._kv import Connection
     from storescope.backends._kv._read import KvEntry, KvPage
     from storescope.backends._kv._reindex import Reindexed
 

@@ -210,7 +210,7 @@ async def test_what_cannot_be_asked_is_said(messages: Store[Any, Any]) -> None:
         await found(messages, by_sesion="s")
     for wrong in ({"by_session_id": "s", "by_tag": "t"}, {"prefix": "m", "by_tag": "t"}, {"by_tag": 1}):
         with pytest.raises(InvalidRecordError):
-            await messages.page(**wrong)  # type: ignore[arg-type] # that is the point
+            await messages.page(**wrong)
     for arguments in ({"limit": 0}, {"cursor": 1}):
         with pytest.raises(InvalidRecordError):
             await messages.page(**arguments)  # type: ignore[arg-type] # that is the point
