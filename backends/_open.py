@@ -34,6 +34,12 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "redis+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "rediss+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
+    "kv+local": _Scheme("storescope.backends._kv._backend", "LOCAL", None),
+    "kv+memory": _Scheme("storescope.backends._kv._backend", "MEMORY", None),
+    "kv+redis": _Scheme("storescope.backends._kv._backend", "REDIS", None),
+    "kv+rediss": _Scheme("storescope.backends._kv._backend", "REDISS", None),
+    "kv+postgresql": _Scheme("storescope.backends._kv._backend", "POSTGRES", None),
+    "kv+s3": _Scheme("storescope.backends._kv._backend", "S3", None),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 
@@ -68,7 +74,8 @@ def open_backend(
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
             `redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]`, or `rediss+cluster://`, a cluster;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them,
+            and as `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`).
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -89,6 +96,8 @@ def open_backend(
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
             `sslrootcert`, `sslcert` and `sslkey`.
+            S3: `endpoint`, `aws_region`, `access_key_id`, `secret_access_key`, `session_token`, `connect_timeout`
+            (5 seconds), `timeout` (10 seconds for each request), `max_requests` (32 at once).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.durable.temporal_server import TemporalServer
 from tests.measured import measuring
+from tests.s3_server import S3Server
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
 
@@ -104,13 +105,39 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tempo
     server.kill()
 
 
+@pytest.fixture(scope="session")
+def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[S3Server, None, None]:
+    """One S3 server for the whole session. Tests must leave it running: use `s3_url`."""
+    server = S3Server(tmp_path_factory.mktemp("s3")).start()
+    server.create_bucket("tests")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_url(shared_s3_server: S3Server) -> str:
+    """The URL of the session's server, with a prefix that no other test has."""
+    return shared_s3_server.url(f"tests/{uuid4().hex}")
+
+
 @pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param in {"postgres", "redis", "redis_cluster"}:
-        url: str = request.getfixturevalue(f"{request.param}_url")
+    return store_url(request, request.param, tmp_path)
+
+
+@pytest.fixture(params=["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"])
+def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same, over each engine of the KV layer."""
+    return "kv+" + store_url(request, request.param.removeprefix("kv+"), tmp_path)
+
+
+def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """Return the URL of an empty store."""
+    if kind in {"postgres", "redis", "redis_cluster", "s3"}:
+        url: str = request.getfixturevalue(f"{kind}_url")
         return url
-    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+    return {"local": f"local:{folder / 'store'}", "memory": "memory:"}[kind]
 
 
 @pytest.fixture

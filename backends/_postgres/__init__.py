@@ -22,7 +22,7 @@ class PostgresEngine:
     Options: ClassVar = PostgresOptions
 
     def __init__(self, server: Server, target: Target, address: Address, effects: PostgresEffects) -> None:
-        self._server = server
+        self.server = server
         self.session = PostgresTable("session", server, effects)
         self.message = PostgresTable("message", server, effects, in_session=True)
         self.part = PostgresTable("part", server, effects, in_session=True)
@@ -51,4 +51,4 @@ class PostgresEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

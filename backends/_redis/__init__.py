@@ -25,7 +25,7 @@ class RedisEngine:
     Options: ClassVar = RedisOptions
 
     def __init__(self, server: Server[Redis], address: Address) -> None:
-        self._server = server
+        self.server = server
         keys = PlainKeys(server.prefix)
         self.session = HashTable(server, keys, "session")
         self.message = SessionTable(server, keys, "message")
@@ -55,4 +55,4 @@ class RedisEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

@@ -50,6 +50,19 @@ def test_redis_that_is_not_there_is_one_line() -> None:
     assert "secret" not in done.stderr
 
 
+def test_the_production_example_conforms_and_loses_no_update() -> None:
+    done = run("kv_production.py")
+    assert done.returncode == 0, done.stderr
+    assert "52 fields" in done.stdout
+    program = str(Path(sys.executable).parent / "storescope")
+    command = [program, "conformance", f"{EXAMPLES / 'kv_production.py'}:handlers"]
+    tried = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True, timeout=110)
+    core = [case for case in json.loads(tried.stdout)["cases"] if case["kind"] == "core"]
+    assert core
+    assert not [case["name"] for case in core if case["status"] != "pass"]
+    assert tried.stderr == ""  # no call was left unawaited
+
+
 def test_a_policy_that_denies() -> None:
     done = run("policy_that_denies.py")
     assert done.returncode == 0, done.stderr

@@ -171,3 +171,15 @@ async def test_opening_and_closing_are_bounded_too(site: Site, mode: Mode) -> No
         assert not caught.value.maybe_applied
         await backend.aclose()
         assert time.monotonic() - begun < 2 * TIMEOUT + SLACK
+
+
+async def test_the_kv_layer_over_a_server_that_is_killed(site: Site) -> None:
+    """A record and its index entries are several writes: the server may go between any two of them."""
+    async with open_backend(f"kv+{site.url}", max_connections=CONNECTIONS, **site.limits) as backend:
+        async with Traffic(backend, limit=TIMEOUT * 8) as traffic:  # a write is up to eight requests
+            await traffic.get_on()
+            site.kill()
+            await traffic.feel_it()
+            site.start()
+            await traffic.get_on()
+        await audit(backend, traffic.ledger)
