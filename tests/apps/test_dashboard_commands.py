@@ -46,7 +46,11 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert "holds no dashboards" in assert_one_line(storescope("dashboards", "check", ".", cwd=tmp_path), 2)
 
 
-@pytest.mark.parametrize(("url", "words"), [(NOBODY, "does not answer"), ("localhost:9090", "is named by a URL")])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [(NOBODY, "does not answer"), ("localhost:9090", "is named by a URL")],
+    ids=["nobody", "no URL"],  # the port differs from process to process
+)
 def test_a_prometheus_that_is_none_is_said(tmp_path: Path, url: str, words: str) -> None:
     done = storescope("dashboards", "preview", "storage-traffic", "--prometheus", url, cwd=tmp_path)
     assert words in assert_one_line(done, 2)
