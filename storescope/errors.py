@@ -165,5 +165,11 @@ class BackendError(StorageError):
         self.maybe_applied = maybe_applied
 
 
+class VersionConflictError(StorageError):
+    """The key was written meanwhile. Nothing was written."""
+
+    retryable = True
+
+
 class MissingExtraError(StorageError, ImportError):
     """Something needs a package of an extra that is not installed; the text says how to install it."""
