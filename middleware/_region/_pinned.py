@@ -49,7 +49,9 @@ class PinnedMap:
 
         def open_call(call: Call) -> None:
             lease = find(call)
-            member = members.by_region.get(lease.pin.region) if lease is not None else None
+            member = None
+            if lease is not None and lease.pin.tenant == call.context.tenant:
+                member = members.by_region.get(lease.pin.region)
             call.decision = member.memory.ask(name, call) if member is not None else members.opening(name, call)
 
         return open_call
