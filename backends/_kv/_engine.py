@@ -37,19 +37,31 @@ class MemoryKv:
             raise VersionConflictError("the key was written meanwhile")
 
     async def get(self, key: str) -> Entry | None:
-        return self.rows.get(key)
+        return self.now_get(key)
 
     async def put(self, key: str, value: bytes, *, expected: Any = ANY) -> str:
+        return self.now_put(key, value, expected)
+
+    async def delete(self, key: str, *, expected: Any = ANY) -> bool:
+        return self.now_delete(key, expected)
+
+    async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> list[Entry]:
+        return self.now_list(prefix, after, limit)
+
+    def now_get(self, key: str) -> Entry | None:
+        return self.rows.get(key)
+
+    def now_put(self, key: str, value: bytes, expected: Any) -> str:
         self._check(key, expected)
         self._n += 1
         self.rows[key] = Entry(key, value, str(self._n))
         return str(self._n)
 
-    async def delete(self, key: str, *, expected: Any = ANY) -> bool:
+    def now_delete(self, key: str, expected: Any) -> bool:
         self._check(key, expected)
         return self.rows.pop(key, None) is not None
 
-    async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> list[Entry]:
+    def now_list(self, prefix: str, after: str | None, limit: int) -> list[Entry]:
         return [self.rows[key] for key in sorted(self.rows) if key.startswith(prefix) and key > (after or "")][
             :limit
         ]

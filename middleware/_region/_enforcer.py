@@ -60,6 +60,8 @@ class Enforcer:
             raise call.refusal
         if not decision.allowed:
             raise _denial(call, decision)
+        if call.lease is not None:
+            call.lease.hold_good()
 
     def object_to(self, call: Call, code: str, *, leave_out: bool = False) -> bool:
         """Deny a call because of a record's label, unless the policy only monitors.

@@ -172,6 +172,7 @@ class PinnedMap:
         """Make a call under a good lease. Nothing waits between the look at the lease and `enter`."""
         member = self._follow(call, lease.pin, name)
         lease.enter()
+        call.lease = lease
         try:
             result = await member.steps[name](call)
         except BaseException as error:

@@ -76,11 +76,14 @@ class Lease:
         if self._done is not None and not self._calls:
             self._done.set()
 
-    def hold_good(self, *, wrote: bool) -> None:
-        """Make sure that the lease lasted for as long as the call did, before the call is answered.
+    def hold_good(self, *, wrote: bool = False) -> None:
+        """Make sure that the lease still lasts: right before each contact, and before the call is answered.
+
+        Args:
+            wrote: Whether something was written meanwhile, which may be lost.
 
         Raises:
-            BackendError: If it ended meanwhile: what was read may lie elsewhere by now, what was written be lost.
+            BackendError: If it ended: what is read may lie elsewhere by now.
         """
         if self._clock() >= self._term.until:
             raise BackendError(
