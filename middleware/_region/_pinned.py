@@ -148,19 +148,19 @@ class PinnedMap:
 
     async def _rehome(self, call: Call, key: PinKey, old: str, target: PinKey) -> Any:
         """Put a message or part into another session, while nobody else can reach the one that it is in."""
-        name = call.operation.name
+        name, source_key = call.operation.name, PinKey("session", old)
+        if await self._take(call, source_key, name, writes=True) is None:  # it may be touched at all
+            raise SessionBusyError
 
         async def write(source: Pin) -> Any:
             lease = self._leases.good(target) or await self._take(call, target, name, writes=True)
             assert lease is not None, "a write pins"  # noqa: S101
             member = self._follow(call, lease.pin, name)
-            if source.tenant != lease.pin.tenant:
-                member.enforcer.object_to(call, "tenant_mismatch")
             if source.region != lease.pin.region and await self._lies(call, key, source.region):
                 raise member.enforcer.denial(call, "session_region_mismatch")
             return await self._under(lease, call, name, writes=True)
 
-        return await self._rehoming.run(call, key, PinKey("session", old), target.id, write)
+        return await self._rehoming.run(call, key, source_key, target.id, write)
 
     async def _lies(self, call: Call, key: PinKey, region: str) -> bool:
         member = self._members.by_region.get(region)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._pins._registry import PinRegistry
 
 WHY = "rehome"
-_BETWEEN_REPAIRS = 1.0  # seconds
+_BETWEEN_TRIES = 1.0  # seconds
 
 
 class Rehoming:
@@ -37,7 +37,7 @@ class Rehoming:
         self._watch = registry.watch
         self._wait = registry.timing.wait
         self._members = members
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
 
     async def run(
         self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin], Awaitable[Any]]
@@ -66,15 +66,13 @@ class Rehoming:
         fenced = await self._fences.put_up(old, seen, fence)
         if fenced is None:
             raise SessionBusyError
+        is_drained = False
         try:
             fenced = await self._fences.drain(old, fenced, seconds=self._wait)
-            result = await write(fenced.pin)
+            is_drained = True
+            return await write(fenced.pin)
         finally:
-            repair = asyncio.create_task(self._repair(call, old, fenced), name="storescope-rehoming")
-            self._repairs.add(repair)
-            repair.add_done_callback(self._repairs.discard)
-            await asyncio.wait({repair}, timeout=self._wait)
-        return result
+            await self._end(lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced))
 
     async def take_over(self, call: Call, key: PinKey, pin: Pin) -> None:
         """End the rehoming of a process that is gone; do nothing if it lives, or if the session is being moved."""
@@ -87,24 +85,41 @@ class Rehoming:
             return
         fenced = await self._fences.put_up(key, seen, replace(fence, by=term.holder))
         if fenced is not None:
-            await self._repair(call, key, await self._fences.drain(key, fenced, seconds=self._wait))
+            await self._end(lambda: self._drain_and_repair(call, key, fenced))
+
+    async def _end(self, ending: Callable[[], Awaitable[None]]) -> None:
+        """End a fence, whatever becomes of the call; the call waits for it, but not for ever."""
+        task = asyncio.create_task(_until_done(ending), name="storescope-rehoming")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        await asyncio.wait({task}, timeout=self._wait)
+
+    async def _drain_and_repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
+        await self._repair(call, old, await self._fences.drain(old, fenced))
 
     async def _repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
-        """Bring the claim in line with the record, and take the fence down; try until it is done."""
-        while True:
-            try:
-                return await self._repair_once(call, old, fenced)
-            except StorageError:
-                await asyncio.sleep(_BETWEEN_REPAIRS)
+        """Bring the claim in line with the record, and take the fence down."""
+        fence = fenced.pin.fence
+        assert fence is not None, "it is the one that we put up"  # noqa: S101
+        key, member = PinKey(fence.data["entity"], fence.data["id"]), self._members.by_region.get(fenced.pin.region)
+        if member is None or not member.memory.ask(call.operation.name, call).allowed:
+            raise SessionBusyError  # not ours to look at; who may, or moves the session, ends it
+        record = await member.look(key.entity, key.id, call)
+        if record is None or record.get("sessionId") == fence.data["to"]:
+            await self._claims.move(key, fence.data["to"])
+        await self._take_down(old, fenced)
 
-    async def _repair_once(self, call: Call, old: PinKey, fenced: Fenced) -> None:
-        seen = await self._fences.read(old)
-        if seen is None or seen.pin.fence != fenced.pin.fence:
-            return
-        assert seen.pin.fence is not None, "it is the one that we put up"  # noqa: S101
-        data = seen.pin.fence.data
-        key, member = PinKey(data["entity"], data["id"]), self._members.by_region.get(seen.pin.region)
-        record = await member.look(key.entity, key.id, call) if member is not None else None
-        if record is None or record.get("sessionId") == data["to"]:
-            await self._claims.move(key, data["to"])
-        await self._fences.change(old, seen, replace(seen.pin, fence=None))
+    async def _take_down(self, old: PinKey, fenced: Fenced) -> None:
+        while (seen := await self._fences.read(old)) is not None and seen.pin.fence == fenced.pin.fence:
+            await self._fences.change(old, seen, replace(seen.pin, fence=None))
+
+
+async def _until_done(ending: Callable[[], Awaitable[None]]) -> None:
+    """Try until it is done, or somebody else has taken over."""
+    while True:
+        try:
+            return await ending()
+        except SessionBusyError:
+            return None
+        except StorageError:
+            await asyncio.sleep(_BETWEEN_TRIES)

@@ -13,6 +13,7 @@ from storescope.middleware import ResidencyPolicy, route_by_region
 from storescope.middleware._region._labels import Labels
 from storescope.middleware._region._moving._move import MoveRefusedError, Mover
 from storescope.middleware._region._moving._rows import Side
+from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import PINS, Pin, PinKey
 from storescope.middleware._region._pins._registry import PinRegistry
 from storescope.middleware._region._pins._timing import Timing
@@ -25,7 +26,7 @@ from tests.region.moves.shop import Registry, Shop, Store
 if TYPE_CHECKING:
     from storescope import Handlers
 
-LEASE = 1.0
+LEASE = 3.0
 
 
 def policy_of(number: int) -> ResidencyPolicy:
@@ -150,7 +151,7 @@ class World:
                 self.violation = self.violation or violation
                 return
 
-    async def _call(self, process: Process, act: Act) -> None:
+    async def _call(self, process: Process, act: Act) -> str:
         entity, verb = act.operation.split(".")
         own = entity in {"session", "sandbox", "setup"}
         id_ = act.session if own else act.record
@@ -169,12 +170,12 @@ class World:
             self.note(f"{process.machine.name} {name} {id_}: {error!r}")
             if write is not None:
                 write.ended = self.now
-            return
+            return "busy" if isinstance(error, SessionBusyError) else "fails"
         except RecordNotFoundError:
             if write is not None:
                 self.oracle.writes[key].remove(write)
             self.oracle.missed(key, begun)
-            return
+            return "misses"
         self.note(f"{process.machine.name} {name} {id_}: {result}")
         self.calls += 1
         if write is not None:
@@ -183,6 +184,7 @@ class World:
             self.oracle.read(key, act.tenant, result, begun, self.now)
         else:
             self.oracle.listed(entity, act.session, act.tenant, result, begun)
+        return "returns"
 
     def _verb(self, key: tuple[str, str], act: Act, verb: str) -> str:
         """Return what to write with: one session is set once and then updated, all else is only set."""
@@ -210,7 +212,7 @@ class World:
         self.note(f"event {event}")
         machine = self.processes[event.at].machine
         if event.what == "move":
-            await self._move(event.session, event.region)
+            await self._move(event.session, self._elsewhere(event))
         elif event.what == "crash mover" and self.movers:
             self.movers[-1].is_dead = True
         elif event.what == "crash":
@@ -228,6 +230,12 @@ class World:
             self.ever.add(number)
         elif event.what == "rogue":
             self._add_rogue(event)
+
+    def _elsewhere(self, event: Event) -> str:
+        """Return a region that the session is not in."""
+        pin = self.engine.now_get(PinKey("session", event.session).pin)
+        region = Pin.from_bytes(pin.value).region if pin else event.region
+        return US if region == EU else EU
 
     def _add_rogue(self, event: Event) -> None:
         self.rogue.add(event.session)
@@ -263,12 +271,11 @@ class World:
             process.machine.is_dead = True
         for machine in self.movers:
             machine.is_dead = True
-        await asyncio.sleep(2 * SETTLE)
+        await asyncio.sleep(2 * (SETTLE + LEASE))
         for session in SESSIONS:
-            pin = self.engine.now_get(PinKey("session", session).pin)
-            fence = Pin.from_bytes(pin.value).fence if pin else None
-            if fence is not None and fence.why == "move":
-                await self._move(session, fence.data["to"], 0.0)
+            while (to := self._unfinished(session)) is not None:
+                await self._move(session, to, 0.0)
+                demand(self.now < 500, f"the move of {session} cannot be finished")
         last = self._process("last", 0.0)
         for tenant in TENANTS:
             for session in SESSIONS:
@@ -279,14 +286,16 @@ class World:
                     await self._last(last, Act(0, operation, tenant, "", record, 0))
         self._check_rest()
 
+    def _unfinished(self, session: str) -> str | None:
+        """Return where a move that was broken off goes to."""
+        pin = self.engine.now_get(PinKey("session", session).pin)
+        fence = Pin.from_bytes(pin.value).fence if pin else None
+        return fence.data["to"] if fence is not None and fence.why == "move" else None
+
     async def _last(self, process: Process, act: Act) -> None:
-        for _ in range(8):
-            try:
-                return await asyncio.wait_for(self._call(process, act), 30)
-            except ViolationError as violation:
-                self.violation = self.violation or violation
-                return None
-        return None
+        begun = self.now
+        while await self._call(process, act) == "busy":
+            demand(self.now < begun + 60, "a session stays busy for ever")
 
     def _check_rest(self) -> None:
         seen: dict[tuple[str, str], str] = {}
