@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from storescope.dashboards._objectives import Burn, Objectives
+from storescope.dashboards._rules import PROMETHEUS, build_rules, write_rules
+
 GRAFANA = Path(__file__).resolve().parent / "grafana"
 """Where the committed JSON lies, ready to be provisioned or imported."""
 
@@ -41,4 +44,4 @@ def write(folder: Path | str = GRAFANA) -> list[Path]:
     return paths
 
 
-__all__ = ["GRAFANA", "build", "write"]
+__all__ = ["GRAFANA", "PROMETHEUS", "Burn", "Objectives", "build", "build_rules", "write", "write_rules"]

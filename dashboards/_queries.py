@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from storescope.outcome import OUTCOMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from storescope.middleware._definitions import Metric
 
 INTERVAL = "$__rate_interval"
@@ -60,14 +62,44 @@ def series(metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ..
     Raises:
         ValueError: If the metric has no such part or label, or no call ever has such an outcome.
     """
+    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in _labels(metric, suffix) - labels.keys()]
+    return _select(metric, suffix, matchers, labels)
+
+
+def series_of(job: str, metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ...]) -> Vector:
+    """Select a metric's series for a rule, which knows no variables: those of the job.
+
+    Args:
+        job: A regular expression.
+        metric: Its definition.
+        suffix: Which part of a histogram.
+        **labels: What a label must be; a tuple for one of several.
+
+    Raises:
+        ValueError: If the metric has no such part or label, or no call ever has such an outcome.
+    """
+    return _select(metric, suffix, [f"job=~{quoted(job)}"], labels)
+
+
+def quoted(text: str) -> str:
+    """Write a string as PromQL does."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _labels(metric: Metric, suffix: Suffix) -> frozenset[str]:
+    return frozenset((*TARGET_LABELS, *metric.labels, *(("le",) if suffix == "_bucket" else ())))
+
+
+def _select(
+    metric: Metric, suffix: Suffix, matchers: list[str], labels: Mapping[str, str | tuple[str, ...]]
+) -> Vector:
     if suffix not in _SUFFIXES[metric.kind]:
         raise ValueError(f"{metric.name} is a {metric.kind}: it has no part {suffix!r}")
-    known = frozenset((*TARGET_LABELS, *metric.labels, *(("le",) if suffix == "_bucket" else ())))
-    vector = Vector(metric.name + suffix, known)
+    vector = Vector(metric.name + suffix, _labels(metric, suffix))
     vector.require(*labels)
-    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in known and name not in labels]
-    matchers += [_matcher(name, value) for name, value in labels.items()]
-    return Vector(f"{vector.expr}{{{', '.join(matchers)}}}", known)
+    chosen = [_matcher(name, value) for name, value in labels.items()]
+    return Vector(f"{vector.expr}{{{', '.join([*matchers, *chosen])}}}", vector.labels)
 
 
 def _matcher(label: str, value: str | tuple[str, ...]) -> str:

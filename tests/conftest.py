@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import signal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.measured import measuring
 from tests.servers import PostgresServer, RedisServer
 from tests.wheel import build_wheel
 
@@ -19,6 +22,27 @@ if TYPE_CHECKING:
 # The machines are shared and noisy: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C end the commands that tests start, though a shell lets what runs in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start one worker more than there are cores, because some test always waits."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Measure no coverage in tests that are marked so, nor in fixtures that they are the first to use."""
+    measuring(on=item.get_closest_marker("unmeasured") is None)
+    result = yield
+    if nextitem is None:
+        measuring(on=True)  # for what is left to end
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(command: list[str], tmp_path: Path) -> None:
     done = storescope(*command, "--help", cwd=tmp_path)

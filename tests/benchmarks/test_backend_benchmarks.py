@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from benchmarks._stores import Pair
 
+pytestmark = pytest.mark.unmeasured
+
 SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.dashboards.grafana_json import Target, substitute, targets, values_of, variables
 from tests.dashboards.prometheus_server import is_finite
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.dashboards.prometheus_server import Prometheus
+
+pytestmark = pytest.mark.unmeasured
 
 SECONDS = 10
 _LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.dashboards.prometheus_server import Prometheus
 
+pytestmark = pytest.mark.unmeasured
+
 _SECONDS = 24
 _REFUSED = 'increase(agent_storage_audit_failures_total{job="load", reason="write"}[10s])'
 

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from storescope.conformance import CASES
+
+pytestmark = pytest.mark.unmeasured
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from storescope.backends import open_backend
 from tests.faults.audit import audit
 from tests.faults.ledger import Fate, Ledger
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.faults.ledger import Attempt
     from tests.faults.sites import PostgresSite, RedisSite
+
+pytestmark = pytest.mark.unmeasured
 
 ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 REPOSITORY = Path(__file__).parents[2]

@@ -21,13 +21,14 @@ from storescope import (
     wrap,
 )
 from storescope.backends import open_backend
-from storescope.conformance import CASES, Subject, run
+from storescope.conformance import CASES, Case, Subject, run
 from storescope.middleware import AuditLog, ResidencyPolicy, region_guard, timeout
 from storescope.middleware._region._labels import FIELD
 from tests.middleware.dynamodb_stub import client
 from tests.middleware.emission_log_lines import log_lines
 from tests.policies import EU_ONLY, FORBIDDEN, REGION
 from tests.region.policies import EU, US, sound
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +71,19 @@ async def _call(seen: Emitted, handlers: Handlers, operation: str, **params: Any
 
 async def _conformance(handlers: Handlers) -> None:
     with call_context(tenant="acme", actor="agent", region=REGION):
-        results = await run(Subject(handlers), tuple(case for case in CASES if not case.needs_reopen))
+        results = await run(Subject(handlers), tuple(case for case in CASES if _emits_more(case)))
     assert {result.status for result in results} == {"pass"}
+
+
+def _emits_more(case: Case) -> bool:
+    """Return whether a case may emit what others do not.
+
+    Telemetry does not see the content of records, and odd ids are the same to it whichever entity has them; a
+    message has one of a session too.
+    """
+    theme = case.function.__module__.rpartition(".")[2]
+    new = theme != "_values" and (theme != "_ids" or case.entity == "message")
+    return not case.needs_reopen and (new or LONG)
 
 
 async def _pipeline(url: str) -> None:

@@ -80,10 +80,12 @@ async def test_postgres_counts_its_conflicts_and_connections(postgres_url: str) 
     registry = listen()
     async with open_backend(postgres_url, name="pg", region="r", max_connections=3) as backend:
         await backend["session.set"](id="s", value={})
-        updates = (backend["session.update"](id="s", updates={f"f{n}": n}) for n in range(30))
-        await asyncio.gather(*updates)
-        assert len(await backend["session.get"](id="s")) == 30
-        assert value(registry, "update_conflicts_total", "pg", "r") > 0
+        made = 0
+        while not value(registry, "update_conflicts_total", "pg", "r"):  # whether two meet is chance
+            updates = (backend["session.update"](id="s", updates={f"f{n}": n}) for n in range(made, made + 30))
+            await asyncio.gather(*updates)
+            made += 30
+        assert len(await backend["session.get"](id="s")) == made
         assert 1 <= value(registry, "connections_open", "pg", "r") <= 3
         assert value(registry, "connections_waiting", "pg", "r") == 0
     assert value(registry, "connections_open", "pg", "r") == 0

@@ -17,6 +17,8 @@ from tests.middleware.reference_page import rows
 if TYPE_CHECKING:
     from tests.middleware.emitted import Emitted
 
+pytestmark = pytest.mark.unmeasured
+
 
 def test_every_span_keeps_to_them(emitted: Emitted) -> None:
     wrong = Counter(fault for span in [*emitted.spans, *emitted.driver_spans] for fault in faults(span))

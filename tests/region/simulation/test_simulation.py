@@ -18,6 +18,8 @@ from tests.region.simulation.world import simulate
 if TYPE_CHECKING:
     from collections import Counter
 
+pytestmark = pytest.mark.unmeasured
+
 RUNS = 200 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 MOST = 600  # runs; the slowest to be found took 293 in nine series
 DOCS = Path(__file__).parents[3] / "docs" / "residency.md"
