@@ -4,6 +4,8 @@ StorageError
 ├── RecordNotFoundError         an update of a record that does not exist
 ├── InvalidRecordError          an argument that the contract refuses
 ├── RecordTooLargeError         a record that the store cannot hold
+├── VersionConflictError        a write of the KV layer found another version than it expected
+├── IndexConflictError          a value of a unique index belongs to another key of the KV layer
 ├── UnsupportedOperationError   no such operation, or no handler for it
 ├── WrapError                   middleware that cannot be composed like that
 ├── TenantRequiredError         a call without a tenant on a store that keeps tenants apart
@@ -79,6 +81,31 @@ class InvalidRecordError(StorageError):
 
 class RecordTooLargeError(StorageError):
     """The store cannot hold a record of this size. Nothing was written."""
+
+
+class VersionConflictError(StorageError):
+    """A write of the KV layer found another version than the one it expected. Nothing was written.
+
+    Attributes:
+        retryable: True if it was an `update` that lost too many times in a row: it may win the next time. A `set`
+            with the version that it expected never will.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class IndexConflictError(StorageError):
+    """A record of the KV layer has a value that, by a unique index, is another record's. Nothing was written.
+
+    Attributes:
+        index: The index's name.
+    """
+
+    def __init__(self, index: str) -> None:
+        super().__init__(f"the unique index {index} has another record with this value")
+        self.index = index
 
 
 class UnsupportedOperationError(StorageError):
@@ -163,12 +190,6 @@ class BackendError(StorageError):
         self.driver_error = driver_error
         self.retryable = retryable
         self.maybe_applied = maybe_applied
-
-
-class VersionConflictError(StorageError):
-    """The key was written meanwhile. Nothing was written."""
-
-    retryable = True
 
 
 class MissingExtraError(StorageError, ImportError):

@@ -21,7 +21,7 @@ class PostgresEngine:
     Options: ClassVar = PostgresOptions
 
     def __init__(self, server: Server, target: Target, address: Address) -> None:
-        self._server = server
+        self.server = server
         self.session = PostgresTable("session", server)
         self.message = PostgresTable("message", server, in_session=True)
         self.part = PostgresTable("part", server, in_session=True)
@@ -49,4 +49,4 @@ class PostgresEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

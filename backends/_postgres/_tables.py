@@ -153,7 +153,16 @@ class PostgresTable:
         return record["sessionId"] if self._in_session else None
 
 
-def _to_text(text: bytes) -> str:
-    if len(text) > _MAX_BYTES:
+def check_size(size: int) -> None:
+    """Refuse what Postgres would not hold.
+
+    Raises:
+        RecordTooLargeError: If it is above 512 MiB.
+    """
+    if size > _MAX_BYTES:
         raise RecordTooLargeError("the record is larger than the 512 MiB that this backend keeps in Postgres")
+
+
+def _to_text(text: bytes) -> str:
+    check_size(len(text))
     return text.decode()

@@ -22,7 +22,7 @@ class RedisEngine:
     Options: ClassVar = RedisOptions
 
     def __init__(self, server: Server, address: Address) -> None:
-        self._server = server
+        self.server = server
         self.session = HashTable(server, "session")
         self.message = SessionTable(server, "message")
         self.part = SessionTable(server, "part")
@@ -51,4 +51,4 @@ class RedisEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

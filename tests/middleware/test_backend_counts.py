@@ -98,7 +98,7 @@ async def test_redis_sends_a_read_again_and_counts_its_connections(
     async with open_backend(redis_server.url, name="cache", region="r") as backend:
         await backend["setup.set"](id="s", value={"a": 1})
         assert value(registry, "connections_open", "cache", "r") == 1
-        client = backend._engine._server.client  # type: ignore[attr-defined] # only Redis has it
+        client = backend._engine.server.client  # type: ignore[attr-defined] # only Redis has it
         get = client.hgetall
         tries: list[int] = []
 

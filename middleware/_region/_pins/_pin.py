@@ -12,12 +12,10 @@ import orjson
 
 from storescope.errors import BackendError
 
-PINS = "pin/"
-CLAIMS = "claim/"
-HOLDERS = "holder/"
-RECALLS = "recall/"
-IDENTITY = "registry"
-"""The registry's own id: a registry that was emptied has none, or another."""
+PINS = "pins/pin/"
+CLAIMS = "pins/claim/"
+HOLDERS = "pins/holder/"
+RECALLS = "pins/recall/"
 
 
 class PinKey(NamedTuple):
@@ -48,7 +46,7 @@ class PinKey(NamedTuple):
 
 def recalled(key: str) -> PinKey:
     """Return what the key of a recall is about."""
-    _, _, entity, id_ = key.split("/", 3)
+    _, entity, id_ = key.removeprefix(RECALLS).split("/", 2)
     return PinKey(entity, id_)
 
 

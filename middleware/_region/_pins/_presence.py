@@ -111,7 +111,7 @@ class Presence:
 
     async def _asked_back(self, term: Term) -> list[PinKey]:
         page = await self._engine.list(f"{RECALLS}{term.holder}/", limit=_PAGE)
-        return [recalled(entry.key) for entry in page]
+        return [recalled(listed.key) for listed in page.keys]
 
     def _token(self) -> bytes:
         """Return a value that nobody wrote before."""

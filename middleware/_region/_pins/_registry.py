@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Self
 
-from storescope.backends._kv._engine import open_engine
+from storescope.backends._kv._open_engine import open_engine
 from storescope.middleware._region._pins._claims import Claims
 from storescope.middleware._region._pins._fence import Fences
 from storescope.middleware._region._pins._leases import Leases

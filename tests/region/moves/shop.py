@@ -6,12 +6,13 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from storescope import BackendInfo, OPERATIONS, RecordNotFoundError, wrap
-from storescope.backends._kv._engine import ANY, Entry, MemoryKv
+from storescope.backends._kv._engine import ANY, Entry, Expected, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from storescope import Handlers
+    from storescope.backends._kv._memory import MemoryKv
     from tests.region.moves.machine import Machine
 
 Key = tuple[str, str]
@@ -94,22 +95,31 @@ class Registry:
 
     async def get(self, key: str) -> Entry | None:
         """Return an entry."""
-        return await self._do("get", key, lambda: self._engine.now_get(key))
+        return await self._do("get", key, lambda: self._engine.get(key))
 
     async def put(self, key: str, value: bytes, *, expected: Any = ANY) -> str:
         """Write an entry."""
-        return await self._do("put", key, lambda: self._engine.now_put(key, value, expected), writes=True)
+        return await self._do("put", key, lambda: self._engine.put(key, value, expected=expected), writes=True)
 
     async def delete(self, key: str, *, expected: Any = ANY) -> bool:
         """Delete an entry."""
-        return await self._do("delete", key, lambda: self._engine.now_delete(key, expected), writes=True)
+        return await self._do("delete", key, lambda: self._engine.delete(key, expected=expected), writes=True)
 
-    async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> list[Entry]:
+    async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> Page:
         """Return entries."""
-        return await self._do("list", prefix, lambda: self._engine.now_list(prefix, after, limit))
+        return await self._do("list", prefix, lambda: self._engine.list(prefix, after=after, limit=limit))
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    async def _do(self, verb: str, key: str, apply: Callable[[], Any], *, writes: bool = False) -> Any:
-        return await self._machine.reach(f"{verb} {key}", apply, writes=writes, registry=True)
+    async def _do(self, verb: str, key: str, apply: Callable[[], Coroutine[Any, Any, Any]], *, writes: bool = False) -> Any:
+        return await self._machine.reach(f"{verb} {key}", lambda: at_once(apply()), writes=writes, registry=True)
+
+
+def at_once(doing: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that never waits, as none of `MemoryKv` does."""
+    try:
+        doing.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")

@@ -8,20 +8,20 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from storescope import BackendError, RecordNotFoundError, ResidencyError, call_context, current_context
-from storescope.backends._kv._engine import MemoryKv
+from storescope.backends._kv._memory import MemoryKv
 from storescope.middleware import ResidencyPolicy, route_by_region
 from storescope.middleware._region._labels import Labels
 from storescope.middleware._region._moving._move import MoveRefusedError, Mover
 from storescope.middleware._region._moving._rows import Side
 from storescope.middleware._region._pins._lease import SessionBusyError
-from storescope.middleware._region._pins._pin import PINS, Pin, PinKey
+from storescope.middleware._region._pins._pin import Pin, PinKey
 from storescope.middleware._region._pins._registry import PinRegistry
 from storescope.middleware._region._pins._timing import Timing
 from tests.region.moves.loop import run
 from tests.region.moves.machine import SETTLE, Machine
 from tests.region.moves.oracle import Oracle, ViolationError, Write, demand, may_lie
 from tests.region.moves.plan import EU, POLICIES, PROCESSES, RECORDS, SESSIONS, TENANTS, US, Act, Event, Plan
-from tests.region.moves.shop import Registry, Shop, Store
+from tests.region.moves.shop import Registry, Shop, Store, at_once
 
 if TYPE_CHECKING:
     from storescope import Handlers
@@ -233,7 +233,7 @@ class World:
 
     def _elsewhere(self, event: Event) -> str:
         """Return a region that the session is not in."""
-        pin = self.engine.now_get(PinKey("session", event.session).pin)
+        pin = at_once(self.engine.get(PinKey("session", event.session).pin))
         region = Pin.from_bytes(pin.value).region if pin else event.region
         return US if region == EU else EU
 
@@ -288,7 +288,7 @@ class World:
 
     def _unfinished(self, session: str) -> str | None:
         """Return where a move that was broken off goes to."""
-        pin = self.engine.now_get(PinKey("session", session).pin)
+        pin = at_once(self.engine.get(PinKey("session", session).pin))
         fence = Pin.from_bytes(pin.value).fence if pin else None
         return fence.data["to"] if fence is not None and fence.why == "move" else None
 
@@ -313,7 +313,7 @@ class World:
         allowed = any(may_lie(number, tenant, region) for number in self.ever)
         demand(allowed, f"{entity} {id_} of {tenant} lies in {region}, where it was never allowed")
         key = PinKey("session", session) if session else PinKey(entity, id_)
-        pin = self.engine.now_get(key.pin)
+        pin = at_once(self.engine.get(key.pin))
         demand(pin is not None, f"{entity} {id_} lies in {region} without a pin")
         assert pin is not None
         found = Pin.from_bytes(pin.value)
@@ -335,4 +335,3 @@ def simulate(plan: Plan) -> World:
     return world
 
 
-__all__ = ["PINS", "simulate"]
