@@ -88,7 +88,7 @@ class Enforcer:
         return False
 
     def denial(self, call: Call, code: str) -> ResidencyError:
-        """Return the error that denies a call whatever the policy monitors: there is nothing to let it through to."""
+        """Return the error that denies a call whatever is monitored: there is nothing to let it through to."""
         call.decision = self._memory.refused(self._in_force(call), code)
         error = _denial(call, call.decision)
         error.retryable = code in _PASSING

@@ -30,6 +30,6 @@ class Health:
 
     def failed(self, error: BaseException) -> None:
         """Note that a call failed; only what may succeed later speaks against the backend."""
-        if isinstance(error, StorageError) and error.retryable or isinstance(error, (OSError, TimeoutError)):
+        if (isinstance(error, StorageError) and error.retryable) or isinstance(error, (OSError, TimeoutError)):
             self._failures += 1
             self._until = time.monotonic() + _PAUSE

@@ -70,8 +70,9 @@ class Members:
         return next((decision for decision in decisions if decision.allowed), decisions[0])
 
     def place(self, operation: str, call: Call) -> Member | None:
-        """Return where something new goes: to the rule's home, or, while that does not answer, to another place that
-        the rule allows. None if no backend is allowed.
+        """Return where something new goes; None if no backend is allowed.
+
+        It goes to the rule's home or, while that does not answer, to another place that the rule allows.
         """
         allowed = [
             each for each in self._in_order(call.context.tenant) if each.memory.ask(operation, call).allowed

@@ -1,4 +1,4 @@
-"""Steps that follow pins: each finds whose session a call is about, takes a lease on it, and goes where it lies."""
+"""Steps that follow pins: find which session a call is about, take a lease on it, and go where it lies."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class PinnedMap:
             raise self._members.first.enforcer.denial(call, "pins_unreachable") from None
 
     async def _unpinned(self, call: Call, name: str) -> Any:
-        """Make a call about something that has no pin: a read of what nobody wrote, or one that is only monitored."""
+        """Make a call about what has no pin: a read of what nobody wrote, or a write that is only monitored."""
         member = self._at_home(call)
         call.decision = member.memory.ask(name, call)
         if self._members.route:

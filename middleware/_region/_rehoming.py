@@ -72,7 +72,9 @@ class Rehoming:
             is_drained = True
             return await write(fenced.pin)
         finally:
-            await self._end(lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced))
+            await self._end(
+                lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced)
+            )
 
     async def take_over(self, call: Call, key: PinKey, pin: Pin) -> None:
         """End the rehoming of a process that is gone; do nothing if it lives, or if the session is being moved."""
@@ -101,7 +103,10 @@ class Rehoming:
         """Bring the claim in line with the record, and take the fence down."""
         fence = fenced.pin.fence
         assert fence is not None, "it is the one that we put up"  # noqa: S101
-        key, member = PinKey(fence.data["entity"], fence.data["id"]), self._members.by_region.get(fenced.pin.region)
+        key, member = (
+            PinKey(fence.data["entity"], fence.data["id"]),
+            self._members.by_region.get(fenced.pin.region),
+        )
         if member is None or not member.memory.ask(call.operation.name, call).allowed:
             raise SessionBusyError  # not ours to look at; who may, or moves the session, ends it
         record = await member.look(key.entity, key.id, call)

@@ -47,7 +47,7 @@ class _Router:
         return self._pinned(next_step, operation, backend)
 
 
-def route_by_region(
+def route_by_region(  # noqa: PLR0913 (each but three has a default, and is given by name)
     backends: Mapping[str, Handlers],
     policy: ResidencyPolicy | PolicySource,
     *,

@@ -65,8 +65,39 @@ async def test_a_version_never_comes_back(engine: KvEngine) -> None:
 
 
 async def test_a_list_is_in_order_of_bytes(engine: KvEngine) -> None:
-    hostile = ["a", "a/", "a/b", "a//", "a/../b", "a/.", "A", "a.b", "a-b", "a_b", "a b", "a%2Fb", "a\x01", "z", "a~"]
-    hostile += ["a*", "a?", "a[", "a\\", "a{", "á", "a\uffff", "a\U00010000", "a\U0010ffff", "aa", "a:b", "(", "!", "="]
+    hostile = [
+        "a",
+        "a/",
+        "a/b",
+        "a//",
+        "a/../b",
+        "a/.",
+        "A",
+        "a.b",
+        "a-b",
+        "a_b",
+        "a b",
+        "a%2Fb",
+        "a\x01",
+        "z",
+        "a~",
+    ]
+    hostile += [
+        "a*",
+        "a?",
+        "a[",
+        "a\\",
+        "a{",
+        "á",
+        "a\uffff",
+        "a\U00010000",
+        "a\U0010ffff",
+        "aa",
+        "a:b",
+        "(",
+        "!",
+        "=",
+    ]
     for key in hostile:
         await engine.put(key, key.encode())
     for prefix in ("", "a", "a/", "a\uffff", "a\U0010ffff", "nothing"):

@@ -1,7 +1,7 @@
 """One move: fence the session off, copy, verify, switch the pin, purge, prove. Each step can be done again.
 
-Until the pin is switched the source is what counts, and what was copied is thrown away if the move is given up. From
-then on the target is, and what is left at the source is purged. A mover that was taken for dead touches nothing more.
+Until the pin is switched the source counts, and what was copied is thrown away if the move is given up. From then
+on the target counts, and what is left at the source is purged. A mover that was taken for dead touches nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._memory import PolicySource
     from storescope.middleware._region._moving._rows import Row, Side
     from storescope.middleware._region._pins._fence import Fenced
+    from storescope.middleware._region._pins._pin import Pin
     from storescope.middleware._region._pins._registry import PinRegistry
 
 WHY = "move"
@@ -45,7 +46,7 @@ class Moved:
         target: Where it is.
         policy: The digest of the policy that allowed it.
         rows: The records, in order.
-        late: Records that were found at the source after the switch and are not those that were copied: writes of a
+        late: Records that lay at the source after the switch and are not those that were copied: writes of a
             process that had lost its lease, which were never acknowledged. They were purged.
     """
 
@@ -109,7 +110,9 @@ class Mover:
         if fence.why != WHY:
             raise BackendError("a message of the session is just put into another one; try again", retryable=True)
         if fence.data["to"] != to:
-            raise MoveRefusedError(f"a move of the session to {fence.data['to']} was not finished; finish that first")
+            raise MoveRefusedError(
+                f"a move of the session to {fence.data['to']} was not finished; finish that first"
+            )
         return await self._go_on(key, await self._take_over(key, seen))
 
     async def _begin(self, key: PinKey, seen: Fenced, to: str) -> Moved:
@@ -139,7 +142,7 @@ class Mover:
         """Take over from a mover that is gone; wait until that is certain."""
         fence = seen.pin.fence
         assert fence is not None, "the caller looked"  # noqa: S101
-        while not await self._registry.watch.is_gone(fence.by):
+        while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
             await asyncio.sleep(_BETWEEN_LOOKS)
         term = await self._registry.leases.presence.join()
         taken = await self._registry.fences.put_up(key, seen, replace(fence, by=term.holder))
@@ -175,8 +178,10 @@ class Mover:
         self._check_labels(rows, tenant, source)
         there = await target.rows(session, tenant)
         if there and _data_of(fenced)["fresh"]:
-            raise MoveRefusedError(f"the session is split: {len(there)} of its records lie in {target.region} already")
-        fenced = await self._change(key, fenced, _with(fenced, fresh=False))
+            raise MoveRefusedError(
+                f"the session is split: {len(there)} of its records lie in {target.region} already"
+            )
+        fenced = await self._change(key, fenced, _not_fresh(fenced))
         for row in there:  # of an earlier try
             self._make_sure(fenced)
             await target.purge(row, tenant)
@@ -188,13 +193,13 @@ class Mover:
         if _contents(await target.rows(session, tenant)) != _contents(rows):
             raise BackendError(f"what lies in {target.region} now is not what was copied; make the move again")
         self._check_policy(tenant, target)
-        return await self._change(key, fenced, replace(fenced.pin, region=target.region, epoch=fenced.pin.epoch + 1))
+        return await self._change(
+            key, fenced, replace(fenced.pin, region=target.region, epoch=fenced.pin.epoch + 1)
+        )
 
     def _check_labels(self, rows: list[Row], tenant: str, source: Side) -> None:
         for row in rows:
-            code = self._labels.fault(
-                row.entity, row.id or None, row.record, tenant=tenant, region=source.region
-            )
+            code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=source.region)
             if code is not None or not row.id:
                 raise MoveRefusedError(
                     f"a {row.entity} of the session has a wrong label ({code or 'it does not name the id'}), and "
@@ -205,7 +210,7 @@ class Mover:
         return self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
 
     async def _claim(self, row: Row, session: str) -> None:
-        """Bring a claim in line with the record, where a process died while it put the record into this session."""
+        """Bring a claim in line with the record, if a process died while it put that into this session."""
         key = PinKey(row.entity, row.id)
         if row.entity != "session" and await self._registry.claims.read(key) != session:
             await self._registry.claims.move(key, session)
@@ -226,14 +231,14 @@ class Mover:
         rows = await target.rows(key.id, tenant)
         copied, late = _contents(rows), []
         for row in await source.rows(key.id, tenant):
-            if not _contents([row])[0] in copied:
+            if _contents([row])[0] not in copied:
                 late.append(row)
             self._make_sure(fenced)
             await source.purge(row, tenant)
         policy = self._source.current.digest
         return Moved(data["move"], key.id, tenant, source.region, target.region, policy, rows, late)
 
-    async def _change(self, key: PinKey, fenced: Fenced, pin: Any) -> Fenced:
+    async def _change(self, key: PinKey, fenced: Fenced, pin: Pin) -> Fenced:
         self._make_sure(fenced)
         changed = await self._registry.fences.change(key, fenced, pin)
         if changed is None:
@@ -256,9 +261,9 @@ def _data_of(fenced: Fenced) -> dict[str, Any]:
     return _fence_of(fenced).data
 
 
-def _with(fenced: Fenced, **data: Any) -> Any:
+def _not_fresh(fenced: Fenced) -> Pin:
     fence = _fence_of(fenced)
-    return replace(fenced.pin, fence=replace(fence, data={**fence.data, **data}))
+    return replace(fenced.pin, fence=replace(fence, data={**fence.data, "fresh": False}))
 
 
 def _contents(rows: list[Row]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from storescope.backends._codec import encode
 from storescope.context import call_context
 from storescope.middleware._region._labels import FIELD
 
 if TYPE_CHECKING:
-    from storescope.backends import Backend
+    from storescope.call import BackendInfo
+    from storescope.contract import Handler
 
 
 class Row(NamedTuple):
@@ -33,9 +34,35 @@ class Row(NamedTuple):
         return {name: value for name, value in self.record.items() if name != FIELD}
 
     def digest(self, salt: bytes) -> str:
-        """Return a salted digest of the record without its label; without the salt, short contents could be guessed."""
+        """Return a digest of the record without its label; salted, since short contents could be guessed."""
         text = encode({name: self.bare[name] for name in sorted(self.bare)})
         return hashlib.blake2b(text, key=salt, digest_size=32).hexdigest()
+
+
+class Purger(Protocol):
+    """What a move needs of `Backend.admin`."""
+
+    async def purge(self, entity: str, id: str) -> bool:
+        """Delete a record."""
+        ...
+
+
+class Store(Protocol):
+    """A `Backend`, as far as a move uses it."""
+
+    @property
+    def info(self) -> BackendInfo:
+        """What is known of it."""
+        ...
+
+    @property
+    def admin(self) -> Purger:
+        """What an operator may do."""
+        ...
+
+    def __getitem__(self, name: str, /) -> Handler:
+        """Return a handler."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +75,10 @@ class Side:
     """
 
     region: str
-    backend: Backend
+    backend: Store
 
     async def rows(self, session: str, tenant: str) -> list[Row]:
-        """Return the session's records: its messages, then its parts, each in order, and the session itself last."""
+        """Return the session's records: messages, then parts, each in order, and the session itself last."""
         with call_context(tenant=tenant):
             rows = [
                 Row(entity, _id_of(record), record)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storescope.errors import VersionConflictError
-from storescope.backends._kv._engine import ABSENT
+from storescope.middleware._region._pins._store import ABSENT
 
 if TYPE_CHECKING:
-    from storescope.backends._kv._engine import KvEngine
     from storescope.middleware._region._pins._lease import Lease
     from storescope.middleware._region._pins._pin import PinKey
+    from storescope.middleware._region._pins._store import Store
 
 _MOST_REMEMBERED = 1_000_000  # claims, of about 200 bytes
 
@@ -22,7 +22,7 @@ class Claims:
     around the old one.
     """
 
-    def __init__(self, engine: KvEngine) -> None:
+    def __init__(self, engine: Store) -> None:
         self._engine = engine
         self._lease_of: dict[PinKey, Lease] = {}
 
@@ -43,7 +43,7 @@ class Claims:
         return entry.value.decode() if entry else None
 
     async def claim(self, key: PinKey, session: str) -> str:
-        """Claim a message or part for a session, and return the session that has it: this one, or who was first."""
+        """Claim a message or part for a session, and return the one that has it: this, or who was first."""
         try:
             await self._engine.put(key.claim, session.encode(), expected=ABSENT)
         except VersionConflictError:

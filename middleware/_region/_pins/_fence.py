@@ -11,8 +11,8 @@ from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Fence, Pin
 
 if TYPE_CHECKING:
-    from storescope.backends._kv._engine import KvEngine
     from storescope.middleware._region._pins._pin import PinKey
+    from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
     from storescope.middleware._region._pins._watch import Watch
 
@@ -29,7 +29,7 @@ class Fenced(NamedTuple):
 class Fences:
     """Puts up fences, waits until the leases behind them have ended, and takes them down."""
 
-    def __init__(self, engine: KvEngine, timing: Timing, watch: Watch) -> None:
+    def __init__(self, engine: Store, timing: Timing, watch: Watch) -> None:
         self._engine = engine
         self._timing = timing
         self._watch = watch

@@ -6,18 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from storescope.errors import VersionConflictError
-from storescope.backends._kv._engine import ABSENT
-from storescope.errors import StorageError
+from storescope.errors import StorageError, VersionConflictError
 from storescope.middleware._log import tell_seldom
 from storescope.middleware._region._pins._lease import Lease, SessionBusyError
 from storescope.middleware._region._pins._pin import Pin, PinKey
 from storescope.middleware._region._pins._presence import Presence
+from storescope.middleware._region._pins._store import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from storescope.backends._kv._engine import KvEngine
+    from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
 
 _POLLS = 50  # looks at a fenced pin in the time that a call waits for it
@@ -27,11 +26,11 @@ _SWEPT = 256  # idle leases given back after one renewal
 class Leases:
     """One table of leases for each registry that a process has open."""
 
-    def __init__(self, engine: KvEngine, timing: Timing) -> None:
+    def __init__(self, engine: Store, timing: Timing) -> None:
         self._engine = engine
         self._timing = timing
         self._held: dict[PinKey, Lease] = {}
-        self._locks: WeakValueDictionary[PinKey, asyncio.Lock] = WeakValueDictionary()  # gone when nobody waits
+        self._locks: WeakValueDictionary[PinKey, asyncio.Lock] = WeakValueDictionary()  # gone when unused
         self._returns: set[asyncio.Task[None]] = set()
         self.presence = Presence(engine, timing, self._after_renewal)
 
@@ -55,8 +54,8 @@ class Leases:
 
         Args:
             key: What on.
-            propose: Given the pin as it is right before it is written, or None if there is none: returns the pin to
-                write without us as a holder, or None to leave things as they are. What it raises is raised.
+            propose: Given the pin as it is right before it is written, or None if there is none: returns the pin
+                to write, without us as a holder, or None to leave things as they are; it may raise.
             end_fence: Asked to end the fence of a pin if who made it is gone.
 
         Returns:
@@ -155,7 +154,7 @@ class Leases:
             tell_seldom("warning", "storescope.pins_unreachable", error_type=type(error).__qualname__)
 
     def _lock(self, key: PinKey) -> asyncio.Lock:
-        """Return what keeps taking and giving back of one pin apart: the registry sees them one after the other."""
+        """Return what keeps taking and giving back of one pin apart, so that they reach the registry in order."""
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()

@@ -119,7 +119,7 @@ class Pin:
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             raise BackendError(
-                "the pin registry holds a pin that it did not write; rebuild it with `storescope residency scan --pins`"
+                "the pin registry holds a pin that it did not write; rebuild it from the stores' labels"
             ) from None
 
 

@@ -1,7 +1,7 @@
 """A process as the registry knows it: one record, renewed in the background, keeps all its leases alive.
 
-The holder relies on its leases for less time after a renewal than others wait, each by its own clock: so clocks need
-not agree, only run at about the same rate.
+After a renewal the holder relies on its leases for less time than others wait, each by its own clock: so clocks
+need not agree, only run at about the same rate.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import asyncio
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from storescope.errors import VersionConflictError
-from storescope.backends._kv._engine import ABSENT
-from storescope.errors import StorageError
+from storescope.errors import StorageError, VersionConflictError
 from storescope.middleware._log import tell_seldom
 from storescope.middleware._region._pins._lease import Term
 from storescope.middleware._region._pins._pin import HOLDERS, RECALLS, PinKey, recalled
+from storescope.middleware._region._pins._store import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from storescope.backends._kv._engine import KvEngine
+    from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
 
 _PAGE = 1_000  # recalls read at once
@@ -33,7 +32,7 @@ class Presence:
         term: The time in which the process is known under one name; None before it has joined.
     """
 
-    def __init__(self, engine: KvEngine, timing: Timing, beat: Callable[[list[PinKey]], Awaitable[None]]) -> None:
+    def __init__(self, engine: Store, timing: Timing, beat: Callable[[list[PinKey]], Awaitable[None]]) -> None:
         """Make it.
 
         Args:

@@ -15,7 +15,7 @@ from storescope.middleware._region._pins._watch import Watch
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from storescope.backends._kv._engine import KvEngine
+    from storescope.middleware._region._pins._store import Store
 
 
 class PinRegistry(AbstractAsyncContextManager["PinRegistry"]):
@@ -30,7 +30,7 @@ class PinRegistry(AbstractAsyncContextManager["PinRegistry"]):
 
     layer = "pins"
 
-    def __init__(self, engine: KvEngine, timing: Timing, region: str | None) -> None:
+    def __init__(self, engine: Store, timing: Timing, region: str | None) -> None:
         self.region = region
         self.timing = timing
         self.leases = Leases(engine, timing)

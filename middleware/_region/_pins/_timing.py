@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from storescope.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OWN_SHARE = 0.8  # of a lease that its holder relies on: its clock and a mover's may run up to a ninth apart
 _BEATS = 4  # renewals in the time that a lease lasts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from storescope.errors import VersionConflictError
 from storescope.middleware._region._pins._pin import HOLDERS
 
 if TYPE_CHECKING:
-    from storescope.backends._kv._engine import KvEngine
+    from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
 
 
@@ -24,7 +25,7 @@ class Watch:
     the settling time is over too.
     """
 
-    def __init__(self, engine: KvEngine, timing: Timing) -> None:
+    def __init__(self, engine: Store, timing: Timing) -> None:
         self._engine = engine
         self._timing = timing
         self._seen: dict[str, _Sight] = {}
@@ -50,7 +51,5 @@ class Watch:
 
     async def _shut_out(self, holder: str, version: str) -> None:
         """Take its record away, so that it cannot renew it any more."""
-        try:
+        with suppress(VersionConflictError):  # it lives; the next look sees its new version
             await self._engine.delete(HOLDERS + holder, expected=version)
-        except VersionConflictError:
-            pass  # it lives; the next look sees its new version

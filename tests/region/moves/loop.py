@@ -1,4 +1,4 @@
-"""An event loop without real time: when nothing is ready, the clock jumps to the next timer. Runs repeat exactly."""
+"""An event loop without real time: when nothing is ready, the clock jumps to the next timer."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Oracle:
         demand("$residency" not in record, "a label was returned")
 
 
-def demand(holds: bool, what: str) -> None:  # noqa: FBT001 (reads like an assertion)
+def demand(holds: bool, what: str) -> None:
     """Raise unless it holds."""
     if not holds:
         raise ViolationError(what)

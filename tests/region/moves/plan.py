@@ -61,7 +61,20 @@ OPERATIONS = (
     "message.listBySession", "part.set", "part.get", "part.listBySession", "sandbox.set", "sandbox.get",
     "sandbox.update", "setup.set", "setup.get",
 )  # fmt: skip
-EVENTS = ("move", "move", "move", "move", "crash mover", "crash", "unplug", "freeze", "policy", "rogue", "move", "crash mover")
+EVENTS = (
+    "move",
+    "move",
+    "move",
+    "move",
+    "crash mover",
+    "crash",
+    "unplug",
+    "freeze",
+    "policy",
+    "rogue",
+    "move",
+    "crash mover",
+)
 
 _acts = st.builds(
     Act,

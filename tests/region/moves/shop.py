@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from storescope import BackendInfo, OPERATIONS, RecordNotFoundError, wrap
+from storescope import OPERATIONS, BackendInfo, RecordNotFoundError, wrap
 from storescope.backends._kv._engine import ANY, Entry, Expected, Page
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class Store:
     def listBySession(self, entity: str, session_id: str) -> list[Any]:  # noqa: N802 (the contract's verb)
         """Return the records of a session."""
         return [
-            deepcopy(row) for (kind, _), row in self.rows.items() if kind == entity and row.get("sessionId") == session_id
+            deepcopy(row)
+            for (kind, _), row in self.rows.items()
+            if kind == entity and row.get("sessionId") == session_id
         ]
 
 
@@ -81,7 +83,9 @@ class Shop:
         async def handler(**params: Any) -> Any:
             self._witness(self._machine, self.store, name, params)
             what = f"{name} in {self.store.region}"
-            return await self._machine.reach(what, lambda: act(operation.entity, **params), writes=operation.writes)
+            return await self._machine.reach(
+                what, lambda: act(operation.entity, **params), writes=operation.writes
+            )
 
         return handler
 
@@ -95,24 +99,34 @@ class Registry:
 
     async def get(self, key: str) -> Entry | None:
         """Return an entry."""
-        return await self._do("get", key, lambda: self._engine.get(key))
+        found: Any = await self._do("get", key, lambda: self._engine.get(key))
+        return found  # type: ignore[no-any-return] # as the engine gave it
 
-    async def put(self, key: str, value: bytes, *, expected: Any = ANY) -> str:
+    async def put(self, key: str, value: bytes, *, expected: Expected = ANY) -> str:
         """Write an entry."""
-        return await self._do("put", key, lambda: self._engine.put(key, value, expected=expected), writes=True)
+        found: Any = await self._do(
+            "put", key, lambda: self._engine.put(key, value, expected=expected), writes=True
+        )
+        return found  # type: ignore[no-any-return] # as the engine gave it
 
-    async def delete(self, key: str, *, expected: Any = ANY) -> bool:
+    async def delete(self, key: str, *, expected: Expected = ANY) -> bool:
         """Delete an entry."""
-        return await self._do("delete", key, lambda: self._engine.delete(key, expected=expected), writes=True)
+        found: Any = await self._do(
+            "delete", key, lambda: self._engine.delete(key, expected=expected), writes=True
+        )
+        return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> Page:
         """Return entries."""
-        return await self._do("list", prefix, lambda: self._engine.list(prefix, after=after, limit=limit))
+        found: Any = await self._do("list", prefix, lambda: self._engine.list(prefix, after=after, limit=limit))
+        return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    async def _do(self, verb: str, key: str, apply: Callable[[], Coroutine[Any, Any, Any]], *, writes: bool = False) -> Any:
+    async def _do(
+        self, verb: str, key: str, apply: Callable[[], Coroutine[Any, Any, Any]], *, writes: bool = False
+    ) -> Any:
         return await self._machine.reach(f"{verb} {key}", lambda: at_once(apply()), writes=writes, registry=True)
 
 

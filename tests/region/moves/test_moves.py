@@ -8,7 +8,7 @@ from tests.region.moves.plan import Plan, plans
 from tests.region.moves.world import simulate
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(plans)
 def test_sessions_stay_whole_and_where_they_may_be(plan: Plan) -> None:
     simulate(plan)

@@ -11,7 +11,7 @@ from storescope import BackendError, RecordNotFoundError, ResidencyError, call_c
 from storescope.backends._kv._memory import MemoryKv
 from storescope.middleware import ResidencyPolicy, route_by_region
 from storescope.middleware._region._labels import Labels
-from storescope.middleware._region._moving._move import MoveRefusedError, Mover
+from storescope.middleware._region._moving._move import Mover, MoveRefusedError
 from storescope.middleware._region._moving._rows import Side
 from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Pin, PinKey
@@ -71,7 +71,7 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.chance = Random(plan.seed)  # noqa: S311 (a simulation)
+        self.chance = Random(plan.seed)
         self.policy = InForce(0, policy_of(0))
         self.ever = {0}
         self.engine = MemoryKv()
@@ -135,7 +135,7 @@ class World:
             allowed = may_lie(self.policy.number, tenant, store.region)
             self._judge(allowed, f"{machine.name} contacted {store.region} for {tenant}: {name}")
 
-    def _judge(self, holds: bool, what: str) -> None:  # noqa: FBT001 (reads like an assertion)
+    def _judge(self, holds: bool, what: str) -> None:
         try:
             demand(holds, what)
         except ViolationError as violation:
@@ -239,8 +239,13 @@ class World:
 
     def _add_rogue(self, event: Event) -> None:
         self.rogue.add(event.session)
-        label = {"region": event.region, "tenant": TENANTS[event.at % 2], "session": event.session, "id": f"x{event.at}"}
-        row = {"rogue": 1, "by": "nobody", "me": f"x{event.at}", "sessionId": event.session}
+        label = {
+            "region": event.region,
+            "tenant": TENANTS[event.at % 2],
+            "session": event.session,
+            "id": f"x{event.at}",
+        }
+        row: dict[str, Any] = {"rogue": 1, "by": "nobody", "me": f"x{event.at}", "sessionId": event.session}
         if event.at:
             label["region"] = EU if event.region == US else US
             row["$residency"] = label
@@ -249,7 +254,9 @@ class World:
     def _mover(self, fault_rate: float | None = None) -> Mover:
         machine = self._machine(f"mover {len(self.movers)}", fault_rate)
         self.movers.append(machine)
-        sides = {region: Side(region, Shop(store, machine, self._contacted)) for region, store in self.stores.items()}
+        sides = {
+            region: Side(region, Shop(store, machine, self._contacted)) for region, store in self.stores.items()
+        }
         return Mover(self._registry(machine), self.policy, sides, Labels(name_ids=True), lambda _: None)
 
     async def _move(self, session: str, region: str, fault_rate: float | None = None) -> bool:
@@ -333,5 +340,3 @@ def simulate(plan: Plan) -> World:
     except ViolationError as violation:
         raise ViolationError("\n".join([str(violation), *world.trace[-80:]])) from None
     return world
-
-
