@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from storescope.call import UNKNOWN_BACKEND
 from storescope.contract import OPERATIONS
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Attest: TypeAlias = "Callable[[BackendInfo], str | None]"
 _OBSERVERS = frozenset({"tracing", "metrics", "audit"})
+_KEEPERS = _OBSERVERS | {"pins"}  # what keeps something of the calls somewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class RegionGuard:
             return
         self._stacks.append(stack)  # first: a policy that comes into force meanwhile is checked against it too
         try:
-            _check_telemetry(self.policy, self._of(info)[0].backend, layers)
+            self._check_stack(self.policy, info, layers)
         except PolicyError:
             self._stacks.remove(stack)
             raise
@@ -93,7 +94,12 @@ class RegionGuard:
             PolicyError: If their telemetry goes where a rule of it forbids.
         """
         for info, layers in self._stacks:
-            _check_telemetry(policy, self._of(info)[0].backend, layers)
+            self._check_stack(policy, info, layers)
+
+    def _check_stack(self, policy: ResidencyPolicy, info: BackendInfo, layers: tuple[Any, ...]) -> None:
+        pins = self._options.pins
+        keepers = layers if pins is None else (*layers, pins)
+        _check_telemetry(policy, self._of(info)[0].backend, keepers)
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
@@ -233,7 +239,7 @@ def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:
     return replace(backend, region=region, region_confidence="attested")
 
 
-def _check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Middleware, ...]) -> None:
+def _check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Any, ...]) -> None:
     for rule in policy.rules.values():
         if rule.telemetry is not None and backend.region in _may_store(policy, rule):
             _check_layers(rule, rule.telemetry, layers)
@@ -244,10 +250,10 @@ def _may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
     return rule.store.union(*(each.store for each in policy.exceptions if each.rule == rule.name))
 
 
-def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
+def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Any, ...]) -> None:
     for layer in layers:
         name = getattr(layer, "layer", None)
-        if name not in _OBSERVERS:
+        if name not in _KEEPERS:
             continue
         places = getattr(layer, "sinks", (layer,))  # an audit layer may send records to several places
         for place in places:

@@ -149,8 +149,10 @@ class PinnedMap:
     async def _rehome(self, call: Call, key: PinKey, old: str, target: PinKey) -> Any:
         """Put a message or part into another session, while nobody else can reach the one that it is in."""
         name, source_key = call.operation.name, PinKey("session", old)
-        if await self._take(call, source_key, name, writes=True) is None:  # it may be touched at all
+        held = await self._take(call, source_key, name, writes=True)
+        if held is None:
             raise SessionBusyError
+        self._follow(call, held.pin, name)  # may it be taken from there?
 
         async def write(source: Pin) -> Any:
             lease = self._leases.good(target) or await self._take(call, target, name, writes=True)
