@@ -107,6 +107,14 @@ class ResidencyDecision(Protocol):
         ...
 
 
+class Lease(Protocol):
+    """What the core knows of a lease on a session."""
+
+    def hold_good(self) -> None:
+        """Raise if it has ended."""
+        ...
+
+
 class Call:
     """One storage call on its way through the middleware, shared by every step of it.
 
@@ -122,6 +130,7 @@ class Call:
         refusal: Why the arguments are refused; the innermost step raises it, so that every layer sees it.
         decision: What the region guard decided, once it has.
         backend: The backend that a router chose; None means the one that was wrapped.
+        lease: What must last until the backend has answered, if the guard follows pins.
         span_context: The OpenTelemetry `SpanContext` of the call's span, once the tracing layer has made it.
         trace: Its ids, once somebody asked for them.
         deadline: The time-out in force, so that a layer inside it can tell it from a caller's cancellation.
@@ -136,6 +145,7 @@ class Call:
         "deadline",
         "decision",
         "failure",
+        "lease",
         "made_for",
         "opened_ns",
         "operation",
@@ -159,6 +169,7 @@ class Call:
         self.refusal: BaseException | None = None
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
+        self.lease: Lease | None = None
         self.made_for: Call | None = None
         self.span_context: Any = None
         self.trace: TraceIds | None = None

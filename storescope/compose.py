@@ -87,6 +87,29 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
     return {name: _entry(wrapped) for name, wrapped in outer.items()}
 
 
+def steps_of(handlers: Handlers) -> dict[str, Step]:
+    """Return the steps of a map: operation name -> the outermost step of its handler."""
+    return {name: _wrapped(handler, find_operation(name), None).step for name, handler in handlers.items()}
+
+
+def originate(layer: Middleware, operations: Iterable[str], backend: BackendInfo) -> Handlers:
+    """Make a handler map of a layer with no map inside: one that calls several maps itself, as a router does.
+
+    Args:
+        layer: Asked for its steps; the next step that it is given only raises.
+        operations: The operations of the map.
+        backend: What the map stores to, its members included.
+
+    Returns:
+        The map.
+    """
+
+    async def nowhere(**params: Any) -> Any:
+        raise WrapError(f"there is nothing behind this map to take {', '.join(params)}")
+
+    return wrap(dict.fromkeys(operations, nowhere), layer, backend=backend)
+
+
 def wrapped_of(handler: Handler) -> Wrapped | None:
     """Return what `wrap` left on a handler; None if it was never wrapped."""
     marked: Handler | None

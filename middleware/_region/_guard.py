@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from storescope.call import UNKNOWN_BACKEND
+from storescope.contract import OPERATIONS
 from storescope.errors import InvalidRecordError, PolicyError, WrapError
 from storescope.middleware._region._enforcer import Enforcer
 from storescope.middleware._region._engine import CONFLICT
 from storescope.middleware._region._file import PolicyFile
+from storescope.middleware._region._health import Health
 from storescope.middleware._region._labelled import LabelledMap
 from storescope.middleware._region._labels import FIELD, SHORTEST_KEY, Labels
+from storescope.middleware._region._members import Member, Members
 from storescope.middleware._region._memory import Memory
+from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._policy import ResidencyPolicy
 from storescope.middleware._region._step_log import check_step_log
 from storescope.middleware._region._telemetry import OBSERVERS, check_telemetry
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
     from storescope.middleware._region._memory import PolicySource
+    from storescope.middleware._region._pins._registry import PinRegistry
     from storescope.step_log import StepLog
 
 Attest: TypeAlias = "Callable[[BackendInfo], str | None]"
@@ -38,6 +43,7 @@ class GuardOptions:
     label_keys: Sequence[bytes] = ()
     mixed_lists: Literal["raise", "filter"] = "raise"
     attest: Attest | None = None
+    pins: PinRegistry | None = None
 
 
 class RegionGuard:
@@ -53,8 +59,9 @@ class RegionGuard:
     def __init__(self, source: PolicySource, options: GuardOptions) -> None:
         self.source = source
         self._options = options
-        self._labels = Labels(options.label_keys)
+        self._labels = Labels(options.label_keys, name_ids=options.pins is not None)
         self._enforcers: dict[BackendInfo, tuple[Memory, Enforcer]] = {}
+        self._pinned: dict[BackendInfo, PinnedMap] = {}
         self._stacks: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
         self._logs: dict[tuple[BackendInfo, StepLog], ResidencyPolicy] = {}
         if isinstance(source, PolicyFile):
@@ -77,7 +84,7 @@ class RegionGuard:
             return
         self._stacks.append(stack)  # first: a policy that comes into force meanwhile is checked against it too
         try:
-            check_telemetry(self.policy, self._of(info)[0].backend, layers)
+            self._check_stack(self.policy, info, layers)
         except PolicyError:
             self._stacks.remove(stack)
             raise
@@ -89,7 +96,7 @@ class RegionGuard:
             PolicyError: If their telemetry goes where a rule of it forbids.
         """
         for info, layers in self._stacks:
-            check_telemetry(policy, self._of(info)[0].backend, layers)
+            self._check_stack(policy, info, layers)
         for info, log in self._logs:
             check_step_log(policy, self._of(info)[0].backend, log)
 
@@ -104,10 +111,14 @@ class RegionGuard:
             check_step_log(policy, self._of(info)[0].backend, log)
             self._logs[info, log] = policy
 
+    def _check_stack(self, policy: ResidencyPolicy, info: BackendInfo, layers: tuple[Any, ...]) -> None:
+        pins = self._options.pins
+        check_telemetry(policy, self._of(info)[0].backend, layers if pins is None else (*layers, pins))
+
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
-        opener = self._of(backend)[0].opener(operation.name)
-        name = {"set": "value", "update": "updates"}.get(operation.verb)
+        pinned = self._pinned.get(backend)
+        opener = self._of(backend)[0].opener(operation.name) if pinned is None else pinned.opener(operation)
 
         def decide(call: Call) -> None:
             opener(call)
@@ -116,18 +127,25 @@ class RegionGuard:
             if log is not None:
                 self.check_log(backend, log)
 
-        if name is None:
-            return decide
-
-        def open_call(call: Call) -> None:
-            decide(call)
-            if FIELD in call.params[name]:
-                raise InvalidRecordError(f"{operation.name}: the field {FIELD!r} is reserved")
-
-        return open_call
+        return refusing_labels(operation, decide)
 
     def bind(self, steps: Mapping[str, Step], backend: BackendInfo) -> Middleware:
         """Return what makes the guard's steps around one map."""
+        pins = self._options.pins
+        if pins is None:
+            return self._around(steps, backend)
+        members = Members(self.source, {backend.region or "": self.member(steps, backend)}, route=False)
+        self._pinned[backend] = PinnedMap(pins, self.source, members)
+        return self._pinned[backend]
+
+    def member(self, steps: Mapping[str, Step], backend: BackendInfo) -> Member:
+        """Return a backend behind this guard, for a map that follows pins."""
+        around = self._around(steps, backend)
+        guarded = {name: around(step, OPERATIONS[name], backend) for name, step in steps.items()}
+        return Member(backend, *self._of(backend), steps, guarded, Health())
+
+    def _around(self, steps: Mapping[str, Step], backend: BackendInfo) -> LabelledMap | Enforcer:
+        """Return what makes the steps around one backend's own."""
         enforcer = self._of(backend)[1]
         if not self._labels_records(backend):
             return enforcer
@@ -153,6 +171,20 @@ class RegionGuard:
         return known
 
 
+def refusing_labels(operation: Operation, decide: Callable[[Call], None]) -> Callable[[Call], None]:
+    """Return what decides, and refuses a caller's own label."""
+    name = {"set": "value", "update": "updates"}.get(operation.verb)
+    if name is None:
+        return decide
+
+    def open_call(call: Call) -> None:
+        decide(call)
+        if FIELD in call.params[name]:
+            raise InvalidRecordError(f"{operation.name}: the field {FIELD!r} is reserved")
+
+    return open_call
+
+
 @dataclass(frozen=True, slots=True)
 class FixedPolicy:
     """A policy that stays as it is."""
@@ -164,6 +196,7 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
     policy: ResidencyPolicy | PolicySource,
     *,
     caller_region: str | None = None,
+    pins: PinRegistry | None = None,
     labels: Literal["auto", "required", "off"] = "auto",
     label_keys: Sequence[bytes] = (),
     mixed_lists: Literal["raise", "filter"] = "raise",
@@ -182,6 +215,8 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
         policy: What is allowed, from `ResidencyPolicy.load`; or a `PolicyFile`, which follows its file.
         caller_region: Where this process runs, `aws:eu-west-1`. If the call's context names a region too, both
             must be allowed.
+        pins: Binds each session, sandbox and setup to the region and the tenant of its first write, for all
+            processes that share the registry. Without it the policy is held against the one backend alone.
         labels: `required`, `off`, or `auto`: required where records come back whole (`BackendInfo.keeps_labels`,
             which shipped backends have), else off, since a user's columns might not keep the field.
         label_keys: Keys, of 16 bytes or more, for a MAC in each label, so that nobody who can write to the store
@@ -206,7 +241,7 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
     if any(not isinstance(key, bytes) or len(key) < SHORTEST_KEY for key in label_keys):
         raise WrapError(f"region_guard: label_keys must be bytes, each {SHORTEST_KEY} or longer")
     source: PolicySource = FixedPolicy(policy) if isinstance(policy, ResidencyPolicy) else policy
-    return RegionGuard(source, GuardOptions(caller_region, labels, tuple(label_keys), mixed_lists, attest))
+    return RegionGuard(source, GuardOptions(caller_region, labels, tuple(label_keys), mixed_lists, attest, pins))
 
 
 def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storescope.errors import PolicyError
 
 if TYPE_CHECKING:
-    from storescope.call import BackendInfo, Middleware
+    from storescope.call import BackendInfo
     from storescope.middleware._region._policy import ResidencyPolicy, Rule
 
 OBSERVERS = frozenset({"tracing", "metrics", "audit"})
 """The layers that observe, by name."""
 
+_KEEPERS = OBSERVERS | {"pins"}  # what keeps something of the calls somewhere
 
-def check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Middleware, ...]) -> None:
-    """Refuse observing layers that send telemetry where a rule forbids whose data may rest on the backend.
+
+def check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Any, ...]) -> None:
+    """Refuse observing layers, and a pin registry, that keep anything where a rule forbids.
+
+    It is a rule whose data may rest on the backend.
 
     Raises:
         PolicyError: If one does, or does not say where it sends.
@@ -30,10 +34,10 @@ def may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
     return rule.store.union(*(each.store for each in policy.exceptions if each.rule == rule.name))
 
 
-def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
+def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Any, ...]) -> None:
     for layer in layers:
         name = getattr(layer, "layer", None)
-        if name not in OBSERVERS:
+        if name not in _KEEPERS:
             continue
         places = getattr(layer, "sinks", (layer,))  # an audit layer may send records to several places
         for place in places:
