@@ -20,7 +20,7 @@ def shared(url: str) -> bool:
 
 
 def cases(*, slow: bool) -> tuple[Case, ...]:
-    """Return the cases to run; those that start processes, or take long on a slow store, wait for make test-long."""
+    """Return the cases to run; what starts processes, or takes long on a slow store, waits for make test-long."""
     if "STORESCOPE_LONG" in os.environ:
         return CASES
     if slow:
