@@ -10,18 +10,14 @@ from storescope.backends._kv._open_engine import open_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from pathlib import Path
 
     from storescope.backends._kv._engine import KvEngine
 
 
-@pytest.fixture(params=["local", "memory", "postgres", "redis", "s3"])
-def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def engine_url(kv_backend_url: str) -> str:
     """The URL of an empty store, of each kind in turn, as `create_kv` takes it."""
-    if request.param in {"postgres", "redis", "s3"}:
-        url: str = request.getfixturevalue(f"{request.param}_url")
-        return url
-    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+    return kv_backend_url.removeprefix("kv+")
 
 
 @pytest.fixture

@@ -20,10 +20,12 @@ def shared(url: str) -> bool:
 
 
 def cases(*, slow: bool) -> tuple[Case, ...]:
-    """Return the cases to run; those that start processes, or race on a slow store, wait for make test-long."""
+    """Return the cases to run; what starts processes, or takes long on a slow store, waits for make test-long."""
     if "STORESCOPE_LONG" in os.environ:
         return CASES
-    return tuple(case for case in CASES if not case.needs_reopen and not (slow and "concurrent" in case.name))
+    if slow:
+        return tuple(case for case in CASES if case.kind == "core" and "concurrent" not in case.name)
+    return tuple(case for case in CASES if not case.needs_reopen)
 
 
 async def test_the_suite_passes(kv_backend_url: str) -> None:
