@@ -32,6 +32,8 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
+    "storescope+http": _Scheme("storescope.backends._http", "HttpEngine", "http"),
+    "storescope+https": _Scheme("storescope.backends._http", "HttpEngine", "http"),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 
@@ -65,7 +67,9 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database;
+            `storescope+http://HOST[:PORT]`, or `storescope+https://`, are handlers that `storescope serve`, or a
+            program in another language, serves elsewhere.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -84,6 +88,10 @@ def open_backend(
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
             `sslrootcert`, `sslcert` and `sslkey`.
+            Handlers served elsewhere: `token` (if left out, the environment's STORESCOPE_TOKEN), `timeout` (10
+            seconds for each call, its retries included), `connect_timeout` (2 seconds), `retries` (2), `socket`
+            (the path of a Unix socket, instead of the host), `max_connections` (100), and for TLS `ssl_ca_certs`,
+            `ssl_certfile` and `ssl_keyfile` (paths).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.
