@@ -43,7 +43,7 @@ def application(options: ServeOptions) -> Starlette:
                 async with opened(options) as stack:
                     gate = Gate(None if options.tokens is None else TokenFile(options.tokens), options.hosts)
                     health = Health(stack, gate)
-                    app.router.routes = _routes(stack, gate, health)
+                    app.router.routes = bridge_routes(stack, gate, health)
                     _drain_on_sigterm(health, options.drain_seconds)
                     yield
         except StorageError as error:
@@ -56,7 +56,8 @@ def application(options: ServeOptions) -> Starlette:
     return app
 
 
-def _routes(stack: Stack, gate: Gate, health: Health) -> list[BaseRoute]:
+def bridge_routes(stack: Stack, gate: Gate, health: Health) -> list[BaseRoute]:
+    """Return what the bridge answers to."""
     calls = Calls(stack.handlers, gate)
     table = {
         ("POST", STORAGE_PATH): calls.one,

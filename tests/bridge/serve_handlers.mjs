@@ -7,12 +7,16 @@ function own() {
   const stores = Object.fromEntries(["session", "message", "part", "sandbox", "setup"].map((name) => [name, new Map()]));
   const map = {};
   for (const [name, store] of Object.entries(stores)) {
+    const put = (id, record) => {
+      if (store.get(id)?.sessionId !== record.sessionId) store.delete(id); // one that moves goes last in its new list
+      store.set(id, record);
+    };
     map[`${name}.get`] = async ({ id }) => store.get(id) ?? null;
-    map[`${name}.set`] = async ({ id, value }) => void store.set(id, value);
+    map[`${name}.set`] = async ({ id, value }) => void put(id, value);
     map[`${name}.update`] = async ({ id, updates }) => {
       const existing = store.get(id);
       if (!existing) throw new Error(`not found: ${id}`);
-      store.set(id, { ...existing, ...updates });
+      put(id, { ...existing, ...updates });
       return store.get(id);
     };
     map[`${name}.listBySession`] = async ({ sessionId }) =>

@@ -19,16 +19,14 @@ LONG = "STORESCOPE_LONG" in os.environ
 
 
 async def test_a_bridge_conforms(backend_url: str, tmp_path: Path) -> None:
-    """Core and promises: whoever talks to a bridge finds what the backend promises, other processes too.
+    """Core and promises, other processes too: whoever talks to a bridge finds what the backend promises.
 
-    The suite makes 8,000 requests for each backend. In make test only the cases of messages run, which have every
-    theme, and those that start processes on memory: alone, where only a bridge can be shared; the rest in
-    make test-long.
+    The suite makes 8,000 requests for each backend: that is for make test-long. In make test the core cases of
+    messages run, which have every theme.
     """
-    reopens = LONG or backend_url == "memory:"
-    cases = tuple(case for case in CASES if LONG or (case.entity == "message" and reopens >= case.needs_reopen))
+    cases = tuple(case for case in CASES if LONG or (case.entity == "message" and case.kind == "core"))
     with serving("--backend", backend_url, cwd=tmp_path) as bridge:
-        reopen = Reopen("storescope.backends:open_backend", (bridge.backend_url,)) if reopens else None
+        reopen = Reopen("storescope.backends:open_backend", (bridge.backend_url,))
         async with open_backend(bridge.backend_url) as backend:
             results = await run(Subject(backend, reopen), cases)
     wrong = [f"{result.case.name}: {result.why}" for result in results if result.status != "pass"]

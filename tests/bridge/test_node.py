@@ -37,7 +37,7 @@ async def test_node_to_bridge_to_nodes_own_handlers_conforms(typescript: Path, t
 
 def test_an_agent_in_node(typescript: Path, tmp_path: Path) -> None:
     token = make_token(tmp_path / "tokens.toml")
-    arguments = ("--backend", "memory:", "--region", "aws:eu-west-1", "--policy", POLICY, "--token-file", "tokens.toml")
-    with serving(*arguments, cwd=tmp_path) as bridge:
+    backend = ("--backend", "memory:", "--region", "aws:eu-west-1")
+    with serving(*backend, "--policy", POLICY, "--token-file", "tokens.toml", cwd=tmp_path) as bridge:
         closed = f"http://127.0.0.1:{free_port()}"
         run_node_tests(HERE / "client.test.mjs", typescript, BRIDGE=bridge.url, TOKEN=token, CLOSED=closed)
