@@ -46,6 +46,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=Duration(),
     help="How long to serve on after SIGTERM, with readiness gone.",
 )
+@click.option("--openapi", is_flag=True, help="Print the OpenAPI document, and serve nothing.")
 def serve(  # noqa: PLR0913 (click gives one for each option)
     *,
     backend: str,
@@ -63,6 +64,7 @@ def serve(  # noqa: PLR0913 (click gives one for each option)
     workers: int,
     timeout: float,
     drain: float,
+    openapi: bool,
 ) -> None:
     """Serve storage over HTTP, with tracing, metrics, audit log and region guard around it.
 
@@ -79,6 +81,11 @@ def serve(  # noqa: PLR0913 (click gives one for each option)
         require_extra(module, extra="serve")
     from storescope.apps.serve import ServeOptions
 
+    if openapi:
+        from storescope.apps.serve._openapi import document
+
+        click.echo(document(), nl=False)
+        return
     if auditor is not None and audit is None:
         raise click.UsageError("--auditor is for an audit log: name its folder with --audit")
     local = host in HOSTS or unix_socket is not None
