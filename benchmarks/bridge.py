@@ -1,4 +1,4 @@
-"""What a call through the bridge costs, beside an empty Starlette endpoint that parses and returns the same JSON."""
+"""What a call through the bridge costs, beside an empty Starlette endpoint that returns the same JSON."""
 
 from __future__ import annotations
 

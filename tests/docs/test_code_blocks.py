@@ -29,6 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 LANGUAGES = {"python", "sh", "toml", "text", "json", "sql"}
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 DOCUMENTED_REDIS = "redis://localhost:6379/0"
+DOCUMENTED_BRIDGE = "http://127.0.0.1:8377"
 DOCUMENTED_POSTGRES = "postgresql://agent:secret@localhost:5432/agents"
 
 
@@ -74,6 +75,7 @@ async def _run_page(page: Path, folder: Path, viewers: Viewers, redis_url: str, 
     printed = ""  # by the last command
     for block in blocks(page):
         text = block.text.replace(DOCUMENTED_REDIS, redis_url).replace(DOCUMENTED_POSTGRES, postgres_url)
+        text = text.replace(DOCUMENTED_BRIDGE, f"http://127.0.0.1:{viewers.port}")
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":
