@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +27,6 @@ from tests.middleware.test_multiprocess import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.servers import RedisServer
 
@@ -91,10 +90,9 @@ def test_a_policy_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
 
 
 def _workers(parent: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+    """Return the processes that serve; the parent has another one, which tracks what the processes share."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def _operations(bridge: Bridge) -> float:

@@ -29,7 +29,7 @@ def _request(number: int) -> bytes:
 
 
 async def _talk(bridge: Bridge, number: int, end: float) -> int:
-    """Make calls on one connection until the time is over; return how many, each of which was answered with 200."""
+    """Make calls on one connection until the time is over; return how many. Each is answered with 200."""
     address = urlsplit(bridge.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     calls = 0
