@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope import InvalidRecordError, StorageError, Store
 from storescope.apps.serve._body import Bodies
-from storescope.apps.serve._gate import headers_of
+from storescope.apps.serve._gate import headers_of, refuse_ambiguous
 from storescope.apps.serve._rate import RateLimits
 from storescope.apps.serve._refusal import Answer, Refusal, failed, refused
 from storescope.backends._codec import encode
@@ -35,6 +35,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         try:
+            refuse_ambiguous(scope)
             answer = await self._answer(scope, receive)
         except Refusal as refusal:
             answer = refused(refusal)

@@ -71,6 +71,17 @@ def headers_of(scope: Scope) -> Headers:
     return found
 
 
+def refuse_ambiguous(scope: Scope) -> None:
+    """Refuse a body whose end two parsers could see in two places (RFC 9112, 6.1), and what comes after it.
+
+    Raises:
+        Refusal: If it has both a length and a transfer coding.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise Refusal("malformed", "a body has a length or a transfer coding, not both", {"connection": "close"})
+
+
 class Gate:
     """Lets callers in."""
 

@@ -63,10 +63,9 @@ class Client:
         except (httpx.HTTPError, OSError) as error:
             raise _failed("the server cannot be reached", error) from None
         if answer.status_code != httpx.codes.OK:
-            error = error_of(_body(answer), answer.status_code, params={}, writes=False)
-            raise BackendError(
-                str(error), driver_error=getattr(error, "driver_error", None), retryable=error.retryable
-            )
+            found = error_of(_body(answer), answer.status_code, params={}, writes=False)
+            name = getattr(found, "driver_error", None)
+            raise BackendError(str(found), driver_error=name, retryable=found.retryable)
         return Served.read(_body(answer))
 
     async def call(self, operation: str, params: Mapping[str, Any]) -> Any:

@@ -116,7 +116,8 @@ def test_a_batch_runs_in_order_up_to_the_first_failure(bridge: Bridge) -> None:
     assert results[2]["problem"]["type"].endswith("record-not-found")
     assert len(results) == 3
     assert bridge.call("session.get", ACME, id="b").json == {"result": {"n": 1, "m": 2}}
-    for wrong in ({"calls": []}, {"calls": [{}] * 101}, [], {"calls": [1]}):
+    wrongs: tuple[Any, ...] = ({"calls": []}, {"calls": [{}] * 101}, [], {"calls": [1]})
+    for wrong in wrongs:
         assert bridge.post(json.dumps(wrong).encode(), ACME, "/v1/storage/batch").status == 400
 
 

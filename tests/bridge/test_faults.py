@@ -199,8 +199,8 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ],
 )
 def test_smuggling(headers: bytes, smuggling_bridge: Bridge) -> None:
-    """A head that two parsers could read differently is refused, or read by the standard's one rule: whatever
-    comes after it is never taken for a second request of somebody else's."""
+    """A head that two parsers could read differently is refused and the connection closed: what comes after it is
+    never taken for a request of somebody else's."""
     with smuggling_bridge.connect() as connection:
         head = b"POST /v1/storage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(head + headers + b"\r\n\r\n0\r\n\r\n" + SMUGGLED)
@@ -208,8 +208,7 @@ def test_smuggling(headers: bytes, smuggling_bridge: Bridge) -> None:
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     first, *others = answer.split(b"HTTP/1.1 ")[1:]
     assert first.startswith((b"400", b"501")), answer
-    # Chunks win over a length (RFC 9112, 6.3): then what follows is a request of its own, and is answered as one.
-    assert not others or (b"Transfer-Encoding: chunked" in headers and b"no-such-path" in others[0]), answer
+    assert not others, answer
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +255,8 @@ async def test_mutual_tls(tmp_path: Path) -> None:
     server, client = make_certificate(tmp_path, "server"), make_certificate(tmp_path, "client")
     tls = ("--tls-cert", server.file, "--tls-key", server.key, "--client-ca", client.file)
     with serving("--backend", "memory:", *tls, "--host", "127.0.0.1", cwd=tmp_path) as bridge:
-        trusted = {"ssl_ca_certs": str(server.file)}
-        known = {**trusted, "ssl_certfile": str(client.file), "ssl_keyfile": str(client.key)}
+        trusted: dict[str, Any] = {"ssl_ca_certs": str(server.file), "connect_timeout": 60}  # it may yet start
+        known: dict[str, Any] = {**trusted, "ssl_certfile": str(client.file), "ssl_keyfile": str(client.key)}
         async with open_backend(bridge.backend_url, **known) as backend:
             assert await backend["session.get"](id="a") is None
         with pytest.raises(Exception, match=r"cannot be reached|refused or failed"):
