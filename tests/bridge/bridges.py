@@ -40,10 +40,12 @@ class Bridge:
     Attributes:
         url: Where it is, `http://127.0.0.1:PORT`.
         process: Its process, the parent of its workers.
+        folder: Where it runs.
     """
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str, folder: Path) -> None:
         self.process = process
+        self.folder = folder
         self.url = url
 
     @property
@@ -103,7 +105,7 @@ def serving(*arguments: object, cwd: Path, **environment: str) -> Generator[Brid
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, (cwd / "serve.log").read_text()
-            bridge = Bridge(process, line.split()[0])
+            bridge = Bridge(process, line.split()[0], cwd)
             if bridge.url.startswith("http://"):
                 bridge.wait_until_ready()
             yield bridge

@@ -137,6 +137,22 @@ async def test_errors_come_back_as_what_they_are(bridge: Bridge) -> None:
         assert not backend.info.keeps_labels  # the guard there refuses the labels of a guard here
 
 
+def test_a_call_is_one_trace_and_the_log_names_who_made_it(bridge: Bridge) -> None:
+    """The bridge's span is a child of the agent's; call id, actor and region stand in the audit log."""
+    trace, call = "ab" * 16, "cd" * 16
+    headers = {
+        "traceparent": f"00-{trace}-{'12' * 8}-01",
+        "Storescope-Call-Id": call,
+        "Storescope-Actor": "j%C3%BCrgen",
+    }
+    assert bridge.call("session.set", {**ACME, **headers}, id="traced", value={}).status == 200
+    lines = [line for path in (bridge.folder / "audit").glob("*.jsonl") for line in path.read_text().splitlines()]
+    records = [record for line in lines if (record := json.loads(line)).get("call_id") == call]
+    assert [record["phase"] for record in records] == ["intent", "outcome"]
+    for record in records:
+        assert (record["trace_id"], record["caller_region"], record["actor"]) == (trace, EU, "jürgen")
+
+
 def test_plain_json_is_read_as_it_stands(bridge: Bridge) -> None:
     """`1.0`, big integers and halves of pairs survive; a pair spelled as two escapes is one character."""
     text = b'{"id":"j","a":1.0,"b":12345678901234567890123,"c":"\\ud800","d":"\\ud83d\\ude00"}'
