@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from storescope.apps.serve import ServeOptions, TlsOptions
 
 PORT = 8_377
+NOT_STARTED = 2
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -65,7 +66,7 @@ def serve(  # noqa: PLR0913 (click gives one for each option)
     timeout: float,
     drain: float,
     openapi: bool,
-) -> None:
+) -> int:
     """Serve storage over HTTP, with tracing, metrics, audit log and region guard around it.
 
     Agents in other languages send POST /v1/storage; docs/bridge.md has the rest. Metrics are at /metrics, spans go
@@ -85,7 +86,7 @@ def serve(  # noqa: PLR0913 (click gives one for each option)
         from storescope.apps.serve._openapi import document
 
         click.echo(document(), nl=False)
-        return
+        return 0
     if auditor is not None and audit is None:
         raise click.UsageError("--auditor is for an audit log: name its folder with --audit")
     local = host in HOSTS or unix_socket is not None
@@ -104,16 +105,16 @@ def serve(  # noqa: PLR0913 (click gives one for each option)
         drain_seconds=drain,
         hosts=HOSTS if local and unix_socket is None else frozenset(),
     )
-    _serve(options, host, port, unix_socket)
+    return 0 if _serve(options, host, port, unix_socket) else NOT_STARTED
 
 
-def _serve(options: ServeOptions, host: str, port: int, path: Path | None) -> None:
+def _serve(options: ServeOptions, host: str, port: int, path: Path | None) -> bool:
     from storescope.apps.serve import serve as run
     from storescope.apps.serve._server import bind, bind_unix
 
     bound = bind(host, port) if path is None else bind_unix(path)
     try:
-        run(options, bound, lambda: click.echo(f"{_address(bound, options)}  (Ctrl-C ends it)"))
+        return run(options, bound, lambda: click.echo(f"{_address(bound, options)}  (Ctrl-C ends it)"))
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from ssl import CERT_NONE, CERT_REQUIRED
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from storescope.apps.serve._app import application
@@ -32,7 +33,7 @@ _FINISH_SECONDS = 5  # over the time that a call may take
 _QUIET_SECONDS, _ASK_SECONDS, _ASKS = 30, 10, 3  # a peer that is gone without a word is found in a minute
 
 
-def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]) -> None:
+def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]) -> bool:
     """Serve until a signal ends it: at once after SIGINT, after `drain_seconds` after SIGTERM; calls finish.
 
     Args:
@@ -40,8 +41,11 @@ def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]
         bound: Where, from `bind` or `bind_unix`.
         ready: Called before the first request is taken; requests that come sooner wait.
 
+    Returns:
+        Whether it was started; if not, stderr has the one line that says why.
+
     Raises:
-        ServeError: If the options cannot go together, or it could not be started; stderr says why.
+        ServeError: If the options cannot go together.
     """
     check(options)
     with ExitStack() as stack:
@@ -68,24 +72,21 @@ def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]
             **_tls(options),
         )
         ready()
-        _run(config, bound)
+        return _run(config, bound)
 
 
-def _run(config: uvicorn.Config, bound: socket.socket) -> None:
+def _run(config: uvicorn.Config, bound: socket.socket) -> bool:
     # uvicorn raises the signal that ended it once more, when all is closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     if config.workers > 1:
         supervisor = Multiprocess(config, [bound])
         supervisor.run()
-        failed = bool(supervisor.signal_queue) is False and not supervisor.should_exit.is_set()
-    else:
-        server = uvicorn.Server(config)
-        with suppress(SystemExit):  # it could not be started, and has said why
-            server.run([bound])
-        failed = not server.started
-    if failed:
-        raise ServeError("the bridge was not started")
+        return all(worker.exitcode != STARTUP_FAILURE for worker in supervisor.processes)
+    server = uvicorn.Server(config)
+    with suppress(SystemExit):  # it could not be started
+        server.run([bound])
+    return server.started
 
 
 def _tls(options: ServeOptions) -> dict[str, Any]:

@@ -281,6 +281,13 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, arguments: list[str], say
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith(("storescope:", "Error:"))]) == 1
+
+
+def test_workers_that_cannot_start_end_it(tmp_path: Path) -> None:
+    done = storescope("serve", "--port", "0", "--workers", "2", "--policy", "none.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "none.toml" in done.stderr
 
 
 async def test_a_token_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
