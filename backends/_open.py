@@ -40,6 +40,8 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "kv+rediss": _Scheme("storescope.backends._kv._backend", "REDISS", None),
     "kv+postgresql": _Scheme("storescope.backends._kv._backend", "POSTGRES", None),
     "kv+s3": _Scheme("storescope.backends._kv._backend", "S3", None),
+    "storescope+http": _Scheme("storescope.backends._http", "HttpEngine", "http"),
+    "storescope+https": _Scheme("storescope.backends._http", "HttpEngine", "http"),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 
@@ -75,7 +77,9 @@ def open_backend(
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
             `redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]`, or `rediss+cluster://`, a cluster;
             `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them,
-            and as `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`).
+            and as `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`);
+            `storescope+http://HOST[:PORT]`, or `storescope+https://`, are handlers that `storescope serve`, or a
+            program in another language, serves elsewhere.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -98,6 +102,10 @@ def open_backend(
             `sslrootcert`, `sslcert` and `sslkey`.
             S3: `endpoint`, `aws_region`, `access_key_id`, `secret_access_key`, `session_token`, `connect_timeout`
             (5 seconds), `timeout` (10 seconds for each request), `max_requests` (32 at once).
+            Handlers served elsewhere: `token` (if left out, the environment's STORESCOPE_TOKEN), `timeout` (10
+            seconds for each call, its retries included), `connect_timeout` (2 seconds), `retries` (2), `socket`
+            (the path of a Unix socket, instead of the host), `max_connections` (100), and for TLS `ssl_ca_certs`,
+            `ssl_certfile` and `ssl_keyfile` (paths).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.

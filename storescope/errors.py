@@ -50,10 +50,10 @@ class StorageError(Exception):
     maybe_applied: bool = False
 
     def __reduce__(self) -> tuple[Callable[..., StorageError], tuple[Any, ...]]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, Any]) -> StorageError:
+def rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, Any]) -> StorageError:
     """Restore an error past its `__init__`, whose signature differs from class to class."""
     error = cls.__new__(cls)
     error.args = args

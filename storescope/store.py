@@ -108,12 +108,7 @@ class Store:
         Raises:
             InvalidRecordError: If a parameter holds what JSON cannot.
         """
-        envelope: dict[str, Any] = {
-            "op": self.operation,
-            "params": {_TO_WIRE.get(name, name): value for name, value in self.params.items()},
-        }
-        if self.context is not None:
-            envelope["context"] = self.context.to_dict()
+        envelope = self.to_dict()
         try:
             text = json.dumps(envelope, allow_nan=False, separators=(",", ":"))
             same = json.loads(text) == envelope  # tuples, number keys, split surrogates come back changed
@@ -124,6 +119,16 @@ class Store:
             raise InvalidRecordError(f"{self.operation}: a parameter is not JSON (it would come back changed)")
         return text
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the envelope as what becomes JSON, with the parameters' camelCase names."""
+        envelope: dict[str, Any] = {
+            "op": self.operation,
+            "params": {_TO_WIRE.get(name, name): value for name, value in self.params.items()},
+        }
+        if self.context is not None:
+            envelope["context"] = self.context.to_dict()
+        return envelope
+
     @classmethod
     def from_json(cls, data: str | bytes) -> Store:
         """Read an envelope.
@@ -132,11 +137,20 @@ class Store:
             InvalidRecordError: If it is not one; the text says what is wrong, without quoting it.
             UnsupportedOperationError: If the contract has no such operation.
         """
-        envelope: Any
         try:
-            envelope = json.loads(data, parse_constant=_refuse_constant)
+            envelope: Any = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             raise InvalidRecordError("the envelope is not JSON") from None
+        return cls.from_dict(envelope)
+
+    @classmethod
+    def from_dict(cls, envelope: Any) -> Store:
+        """Read an envelope that was JSON, and is parsed.
+
+        Raises:
+            InvalidRecordError: If it is not one; the text says what is wrong, without quoting it.
+            UnsupportedOperationError: If the contract has no such operation.
+        """
         if not isinstance(envelope, dict) or not set(envelope) <= {"op", "params", "context"}:
             raise InvalidRecordError("the envelope must be an object with op, params and, optionally, context")
         operation: Any = envelope.get("op")

@@ -34,6 +34,7 @@ SERVERS = {
     "postgresql://agent:secret@localhost:5432/agents": "postgres_url",
 }
 """The URL that the docs name -> the fixture whose URL stands for it."""
+DOCUMENTED_BRIDGE = "http://127.0.0.1:8377"
 
 
 class Block(NamedTuple):
@@ -83,6 +84,7 @@ async def _run_page(page: Path, folder: Path, viewers: Viewers, servers: dict[st
         text = block.text
         for documented, url in servers.items():
             text = text.replace(documented, url)
+        text = text.replace(DOCUMENTED_BRIDGE, f"http://127.0.0.1:{viewers.port}")
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":

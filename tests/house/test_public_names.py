@@ -10,6 +10,7 @@ import pytest
 PACKAGES = (
     "storescope",
     "storescope.apps",
+    "storescope.apps.serve",
     "storescope.apps.view",
     "storescope.backends",
     "storescope.conformance",
