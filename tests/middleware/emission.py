@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import asyncpg
 from redis.asyncio import Redis
@@ -22,8 +23,16 @@ from storescope import (
 )
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Subject, run
-from storescope.middleware import AuditLog, ResidencyPolicy, region_guard, timeout
+from storescope.middleware import (
+    AuditLog,
+    PinRegistry,
+    ResidencyPolicy,
+    region_guard,
+    route_by_region,
+    timeout,
+)
 from storescope.middleware._region._labels import FIELD
+from storescope.middleware._region._pins._pin import Fence, Pin, PinKey
 from storescope.replays import Replay, report_replay
 from tests.middleware.dynamodb_stub import client
 from tests.middleware.emission_log_lines import log_lines
@@ -51,6 +60,7 @@ async def emit(seen: Emitted, folder: Path, *, redis_url: str, postgres_url: str
         await _errors(seen, log)
         await _decisions(seen, log)
         await _labels(seen, log)
+        await _pins(seen, log)
         await _postgres(seen, log, postgres_url)
         await _dynamodb(dynamodb_url)
         log_lines(seen, folder)
@@ -179,6 +189,35 @@ async def _labels(seen: Emitted, log: AuditLog) -> None:
                     await _call(seen, handlers, "message.get")
                     with suppress(ResidencyError):
                         await handlers["message.listBySession"](session_id="s")
+
+
+async def _pins(seen: Emitted, log: AuditLog) -> None:
+    """Touch what is pinned elsewhere and to others, what is busy, and what nobody knows of."""
+    wide = {"store": ["eu", "us"], "access": ["eu"], "home": EU}
+    policy = ResidencyPolicy.from_dict(
+        sound(tenants={"acme": "wide", "globex": "wide"}, rules={"wide": wide}, exceptions=[])
+    )
+    async with (
+        open_backend("memory:", region=EU) as eu,
+        open_backend("memory:", region=US) as us,
+        await PinRegistry.open("memory:", wait_seconds=0.1) as pins,
+    ):
+        routed = wrap(route_by_region({EU: eu, US: us}, policy, pins=pins, caller_region=EU), *seen.layers(log))
+        single = wrap(eu, *seen.layers(log, region_guard(policy, caller_region=EU, pins=pins)))
+        here, there = PinKey("session", "here"), PinKey("session", "there")
+        for key, region in ((PinKey("session", "r"), US), (here, EU), (there, US)):
+            await pins.engine.put(key.pin, Pin(region, "acme").to_bytes())
+        with call_context(tenant="globex", region=EU):
+            await _call(seen, routed, "session.get")
+        with call_context(tenant="acme", region=EU):
+            await _call(seen, single, "session.get")
+            await routed["message.set"](id="r", value={"sessionId": "here"})
+            await _call(seen, routed, "message.set", value={"sessionId": "there"})
+            fence = Fence("somebody", "move", {})
+            await pins.engine.put(PinKey("sandbox", "r").pin, Pin(EU, "acme", fence=fence).to_bytes())
+            await _call(seen, routed, "sandbox.get")
+            with mock.patch.object(pins.engine, "get", side_effect=BackendError("it is gone", retryable=True)):
+                await _call(seen, routed, "setup.set", value={})
 
 
 async def _postgres(seen: Emitted, log: AuditLog, url: str) -> None:
