@@ -71,7 +71,7 @@ def open_by(proxy: Proxy, site: Site) -> Opening:
 
 @asynccontextmanager
 async def opened_by(proxy: Proxy, site: Site) -> AsyncGenerator[Backend]:
-    """Open the store behind a proxy; again, while a busy machine takes longer than the short limits of the tests."""
+    """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
     async with asyncio.timeout(30):
         while True:
             try:
