@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -16,8 +17,9 @@ from tests.faults.sites import TIMEOUT, Site, go_on, stop
 from tests.faults.traffic import SLACK, Traffic, check_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
+    from storescope.backends import Backend
     from storescope.backends._open import Opening
 
 CONNECTIONS = 6
@@ -67,6 +69,21 @@ def open_by(proxy: Proxy, site: Site) -> Opening:
     return open_backend(site.behind(proxy), max_connections=CONNECTIONS, **site.limits)
 
 
+@asynccontextmanager
+async def opened_by(proxy: Proxy, site: Site) -> AsyncGenerator[Backend]:
+    """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                backend = await open_by(proxy, site)
+                break
+            except BackendError as error:
+                if not error.retryable:
+                    raise
+    async with backend:
+        yield backend
+
+
 async def hold_to_account(site: Site, traffic: Traffic) -> None:
     await site.settle()
     async with open_backend(site.url) as backend:
@@ -76,7 +93,7 @@ async def hold_to_account(site: Site, traffic: Traffic) -> None:
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_a_fault_in_mid_traffic(site: Site, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
     with Proxy(site.port) as proxy:
-        async with open_by(proxy, site) as backend, Traffic(backend, limit=TIMEOUT, late=fault.late) as traffic:
+        async with opened_by(proxy, site) as backend, Traffic(backend, limit=TIMEOUT, late=fault.late) as traffic:
             await traffic.get_on()
             for _ in range(TRIES if fault.silent else 1):
                 begun = await asyncio.to_thread(fault.begin, site, proxy)  # the traffic goes on meanwhile
@@ -117,7 +134,7 @@ async def test_a_restart_while_nobody_calls_goes_unnoticed(site: Site) -> None:
 async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(site: Site) -> None:
     """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
     with Proxy(site.port) as proxy:
-        async with open_by(proxy, site) as backend:
+        async with opened_by(proxy, site) as backend:
             put = backend["setup.set"]
             await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
             proxy.switch(Mode.STRANDED)
@@ -133,7 +150,7 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s
 
 async def test_a_read_that_is_given_up_says_nothing_of_a_write(site: Site) -> None:
     with Proxy(site.port) as proxy:
-        async with open_by(proxy, site) as backend:
+        async with opened_by(proxy, site) as backend:
             for mode in (Mode.BLACK_HOLE, Mode.RESET, Mode.REFUSE):
                 proxy.switch(mode)
                 for operation in ("session.get", "message.get", "part.listBySession"):
@@ -147,7 +164,7 @@ async def test_a_read_that_is_given_up_says_nothing_of_a_write(site: Site) -> No
 async def test_a_write_that_was_never_sent_says_so(site: Site) -> None:
     """Nothing listens, or what listens says nothing: no connection, so nothing was written."""
     with Proxy(site.port) as proxy:
-        async with open_by(proxy, site) as backend:
+        async with opened_by(proxy, site) as backend:
             for mode in (Mode.REFUSE, Mode.BLACK_HOLE):
                 proxy.switch(Mode.RESET)
                 proxy.switch(mode)
