@@ -41,11 +41,25 @@ class Member:
 
     async def look(self, entity: str, id: str, call: Call) -> Any:
         """Return a record as it lies there, its label included, on behalf of a call; None if there is none."""
+        return await self._get(self.bare, entity, id, call)
+
+    async def read(self, entity: str, id: str, call: Call) -> Any:
+        """Return a record as the guard shows it.
+
+        Raises:
+            ResidencyError: If it is not the call's to see.
+        """
+        return await self._get(self.steps, entity, id, call)
+
+    async def _get(self, steps: Mapping[str, Step], entity: str, id_: str, call: Call) -> Any:
         operation = OPERATIONS[f"{entity}.get"]
-        asked = Call(operation, {"id": id}, call.context)
-        asked.record_id, asked.decision = id, call.decision
-        with use_context(call.context):
-            return await self.bare[operation.name](asked)
+        asked = Call(operation, {"id": id_}, call.context)
+        asked.made_for, asked.record_id, asked.decision = call, id_, self.memory.ask(call.operation.name, call)
+        try:
+            with use_context(call.context):
+                return await steps[operation.name](asked)
+        finally:
+            call.decision = asked.decision if steps is self.steps else call.decision
 
 
 class Members:

@@ -31,6 +31,7 @@ class PinnedMap:
         self._members = members
         self._leases = registry.leases
         self._claims = registry.claims
+        self._clock = registry.timing.clock
         self._rehoming = Rehoming(registry, members)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
@@ -125,23 +126,23 @@ class PinnedMap:
         """Return a lease on the session that has a message or part; None if nobody claimed it."""
         name, writes = call.operation.name, call.operation.writes
         for _ in range(_TRIES):
+            asked = self._clock()
             session = await self._reach(call, self._claims.read(key))
             if session is None:
                 return None
             target = PinKey("session", session)
-            lease = self._leases.good(target)
-            if lease is None:  # the claim was read before the lease: read it again under it
-                if await self._take(call, target, name, writes=writes) is None:
-                    return None
-                continue
-            self._claims.remember(key, lease)
-            return lease
+            lease = self._leases.good(target) or await self._take(call, target, name, writes=writes)
+            if lease is None:
+                return None
+            if lease.taken < asked:  # else the claim may have changed before: read it again under the lease
+                self._claims.remember(key, lease)
+                return lease
         raise SessionBusyError("the record goes from session to session")
 
     async def _heal(self, call: Call, key: PinKey) -> Any:
         """Claim a record that was there before there were pins, and update it."""
         member = self._at_home(call)
-        record = await member.look(key.entity, key.id, call)
+        record = await member.read(key.entity, key.id, call)  # through the guard: it may be another tenant's
         if record is None:
             raise RecordNotFoundError(key.entity, key.id)
         return await self._put_into(call, key, record["sessionId"])

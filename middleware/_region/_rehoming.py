@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._pins._registry import PinRegistry
 
 WHY = "rehome"
+NOBODY = "nobody"  # a holder that is always gone
 _BETWEEN_TRIES = 1.0  # seconds
 
 
@@ -108,11 +109,17 @@ class Rehoming:
             self._members.by_region.get(fenced.pin.region),
         )
         if member is None or not member.memory.ask(call.operation.name, call).allowed:
-            raise SessionBusyError  # not ours to look at; who may, or moves the session, ends it
+            await self._abandon(old, fenced)
+            return
         record = await member.look(key.entity, key.id, call)
         if record is None or record.get("sessionId") == fence.data["to"]:
             await self._claims.move(key, fence.data["to"])
         await self._take_down(old, fenced)
+
+    async def _abandon(self, old: PinKey, fenced: Fenced) -> None:
+        """Leave the fence to whoever may look at the record, or moves the session: the policy forbids us to."""
+        if fenced.pin.fence is not None:
+            await self._fences.change(old, fenced, replace(fenced.pin, fence=replace(fenced.pin.fence, by=NOBODY)))
 
     async def _take_down(self, old: PinKey, fenced: Fenced) -> None:
         while (seen := await self._fences.read(old)) is not None and seen.pin.fence == fenced.pin.fence:

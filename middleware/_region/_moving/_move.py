@@ -108,7 +108,8 @@ class Mover:
         if fence is None:
             return await self._begin(key, seen, to)
         if fence.why != WHY:
-            raise BackendError("a message of the session is just put into another one; try again", retryable=True)
+            await self._end_rehoming(key, seen)
+            return await self.move(session, to)
         if fence.data["to"] != to:
             raise MoveRefusedError(
                 f"a move of the session to {fence.data['to']} was not finished; finish that first"
@@ -137,6 +138,21 @@ class Mover:
         code = may_rest(self._source.current, tenant, target.backend.info, time.time())
         if code != "allowed":
             raise MoveRefusedError(f"the policy does not let the session rest in {target.region}: {code}")
+
+    async def _end_rehoming(self, key: PinKey, seen: Fenced) -> None:
+        """Wait until a message has gone to another session; end it for a process that is gone."""
+        fence = _fence_of(seen)
+        while not await self._registry.watch.is_gone(fence.by):
+            await asyncio.sleep(_BETWEEN_LOOKS)
+            now = await self._registry.fences.read(key)
+            if now is None or now.pin.fence != fence:
+                return
+        taken = await self._registry.fences.drain(key, await self._take_over(key, seen))
+        moved = PinKey(fence.data["entity"], fence.data["id"])
+        record = await self._side(taken.pin.region).get(moved.entity, moved.id, taken.pin.tenant)
+        if record is None or record.get("sessionId") == fence.data["to"]:
+            await self._registry.claims.move(moved, fence.data["to"])
+        await self._change(key, taken, replace(taken.pin, fence=None))
 
     async def _take_over(self, key: PinKey, seen: Fenced) -> Fenced:
         """Take over from a mover that is gone; wait until that is certain."""

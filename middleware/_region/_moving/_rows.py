@@ -88,6 +88,11 @@ class Side:
             own = await self.backend["session.get"](id=session)
         return rows if own is None else [*rows, Row("session", session, own)]
 
+    async def get(self, entity: str, id: str, tenant: str) -> Any:
+        """Return a record as it lies there."""
+        with call_context(tenant=tenant):
+            return await self.backend[f"{entity}.get"](id=id)
+
     async def put(self, row: Row, label: dict[str, str], tenant: str) -> None:
         """Write a record under another label."""
         with call_context(tenant=tenant):

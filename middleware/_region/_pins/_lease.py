@@ -43,17 +43,16 @@ class Lease:
     Attributes:
         key: What it is on.
         pin: The pin as it was when the lease was taken; nobody changes it while the lease lasts.
-        used: When it was last used, by the process's clock.
-        claims: The messages and parts that are known to belong to the session.
+        taken: When it was taken, by the process's clock.
+        used: When it was last used, by the same.
     """
 
-    __slots__ = ("_calls", "_clock", "_done", "_recalled", "_term", "claims", "key", "pin", "used")
+    __slots__ = ("_calls", "_clock", "_done", "_recalled", "_term", "key", "pin", "taken", "used")
 
     def __init__(self, key: PinKey, pin: Pin, term: Term, clock: Callable[[], float]) -> None:
         self.key = key
         self.pin = pin
-        self.claims: set[PinKey] = set()
-        self.used = clock()
+        self.taken = self.used = clock()
         self._term = term
         self._clock = clock
         self._calls = 0

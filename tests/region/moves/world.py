@@ -294,10 +294,14 @@ class World:
         self._check_rest()
 
     def _unfinished(self, session: str) -> str | None:
-        """Return where a move that was broken off goes to."""
-        pin = at_once(self.engine.get(PinKey("session", session).pin))
-        fence = Pin.from_bytes(pin.value).fence if pin else None
-        return fence.data["to"] if fence is not None and fence.why == "move" else None
+        """Return where a move that was broken off goes to, or where a session must go that nobody may touch."""
+        found = at_once(self.engine.get(PinKey("session", session).pin))
+        pin = Pin.from_bytes(found.value) if found else None
+        if pin is None or pin.fence is None:
+            return None
+        if pin.fence.why == "move":
+            return str(pin.fence.data["to"])
+        return None if may_lie(self.policy.number, pin.tenant, pin.region) else US if pin.region == EU else EU
 
     async def _last(self, process: Process, act: Act) -> None:
         begun = self.now
