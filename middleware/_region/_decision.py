@@ -114,4 +114,7 @@ REASONS = {
 }
 """Every code that a decision can have, and its reason in words."""
 
-OBJECTIONS = frozenset(code for code in REASONS if code.startswith(("label_", "pin_", "session_", "tenant_mis")))
+PIN_CODES = frozenset({"tenant_mismatch", "pin_region_mismatch", "session_region_mismatch", "pins_unreachable"})
+"""The codes that come from the pin registry."""
+
+OBJECTIONS = PIN_CODES | {code for code in REASONS if code.startswith("label_")}

@@ -190,6 +190,7 @@ async def test_opening_and_closing_are_bounded_too(site: Site, mode: Mode) -> No
         assert time.monotonic() - begun < 2 * TIMEOUT + SLACK
 
 
+@pytest.mark.parametrize("site", ["postgres", "redis"], indirect=True)
 async def test_the_kv_layer_over_a_server_that_is_killed(site: Site) -> None:
     """A record and its index entries are several writes: the server may go between any two of them."""
     async with open_backend(f"kv+{site.url}", max_connections=CONNECTIONS, **site.limits) as backend:
