@@ -135,7 +135,7 @@ class RegionGuard:
         if pins is None:
             return self._around(steps, backend)
         members = Members(self.source, {backend.region or "": self.member(steps, backend)}, route=False)
-        self._pinned[backend] = PinnedMap(pins, self.source, members)
+        self._pinned[backend] = PinnedMap(pins, members)
         return self._pinned[backend]
 
     def member(self, steps: Mapping[str, Step], backend: BackendInfo) -> Member:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
     from storescope.middleware._region._members import Member, Members
-    from storescope.middleware._region._memory import PolicySource
     from storescope.middleware._region._pins._lease import Lease
     from storescope.middleware._region._pins._registry import PinRegistry
 
@@ -26,8 +25,7 @@ _TRIES = 5  # reads of a claim that changes while its session's lease is taken
 class PinnedMap:
     """The guard of a map whose sessions are pinned, or of a router's several maps."""
 
-    def __init__(self, registry: PinRegistry, source: PolicySource, members: Members) -> None:
-        self._source = source
+    def __init__(self, registry: PinRegistry, members: Members) -> None:
         self._members = members
         self._leases = registry.leases
         self._claims = registry.claims

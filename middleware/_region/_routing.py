@@ -91,7 +91,7 @@ def route_by_region(  # noqa: PLR0913 (each but three has a default, and is give
     info = BackendInfo(
         "storescope.router", name, members=every, keeps_labels=all(member.keeps_labels for member in every)
     )
-    router = _Router(guard, PinnedMap(pins, source, Members(source, members, route=True)), _layers_of(backends))
+    router = _Router(guard, PinnedMap(pins, Members(source, members, route=True)), _layers_of(backends))
     shared = set.intersection(*(set(handlers) for handlers in backends.values()))
     return originate(router, sorted(shared), info)
 
