@@ -69,18 +69,20 @@ def open_by(proxy: Proxy, site: Site) -> Opening:
     return open_backend(site.behind(proxy), max_connections=CONNECTIONS, **site.limits)
 
 
-@asynccontextmanager
-async def opened_by(proxy: Proxy, site: Site) -> AsyncGenerator[Backend]:
+async def open_patiently(proxy: Proxy, site: Site) -> Backend:
     """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
     async with asyncio.timeout(30):
         while True:
             try:
-                backend = await open_by(proxy, site)
-                break
+                return await open_by(proxy, site)
             except BackendError as error:
                 if not error.retryable:
                     raise
-    async with backend:
+
+
+@asynccontextmanager
+async def opened_by(proxy: Proxy, site: Site) -> AsyncGenerator[Backend]:
+    async with await open_patiently(proxy, site) as backend:
         yield backend
 
 
@@ -178,7 +180,7 @@ async def test_a_write_that_was_never_sent_says_so(site: Site) -> None:
 @pytest.mark.parametrize("mode", [Mode.BLACK_HOLE, Mode.RESET, Mode.REFUSE, Mode.DEAF])
 async def test_opening_and_closing_are_bounded_too(site: Site, mode: Mode) -> None:
     with Proxy(site.port) as proxy:
-        backend = await open_by(proxy, site)
+        backend = await open_patiently(proxy, site)
         await asyncio.gather(*(backend["setup.get"](id=f"s{n}") for n in range(CONNECTIONS)))
         proxy.switch(mode)
         begun = time.monotonic()
