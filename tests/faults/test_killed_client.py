@@ -34,17 +34,17 @@ KV_ROUNDS = ROUNDS * 7 // 10
 REPOSITORY = Path(__file__).parents[2]
 
 
-def write_and_be_killed(url: str, seed: int, seconds: float, *, opened: bool) -> list[str]:
-    """Kill a writer some time after its first write, or after its start; return what it said."""
+def write_and_be_killed(url: str, seed: int, lines: int, seconds: float) -> list[str]:
+    """Kill a writer some time after it said so many lines; return all that it said."""
     command = [sys.executable, "-m", "tests.faults.writer", url, str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as writer:
         assert writer.stdout is not None
-        first = writer.stdout.readline() if opened else b""
+        said = b"".join(writer.stdout.readline() for _ in range(lines))
         time.sleep(seconds)
         writer.kill()
-        said = (first + writer.stdout.read()).decode()
+        said += writer.stdout.read()
     assert writer.returncode == -9, "it ended by itself"
-    return said.splitlines()
+    return said.decode().splitlines()
 
 
 def replay(lines: list[str], seed: int) -> Ledger:
@@ -71,9 +71,10 @@ async def kill_again_and_again(
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
-        seconds = chance.choice([0.01, 0.15]) * chance.random() if opened else chance.uniform(0, 0.4)
-        lines = write_and_be_killed(url, seed, seconds, opened=opened)
-        ledger = replay(lines, seed)
+        lines, seconds = (
+            (chance.randint(1, 200), chance.uniform(0, 0.01)) if opened else (0, chance.uniform(0, 0.4))
+        )
+        ledger = replay(write_and_be_killed(url, seed, lines, seconds), seed)
         await settle()
         async with open_backend(url) as backend:
             await audit(backend, ledger)
