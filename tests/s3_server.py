@@ -42,6 +42,12 @@ class S3Server:
         """The gateway's port."""
         return self._ports["s3"]
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, bucket: str) -> str:
         """Return the URL of a bucket, as `create_kv` takes it."""
         return f"s3://{bucket}?endpoint={self.endpoint}&access_key_id={self.KEY}&secret_access_key={self.SECRET}"
@@ -128,7 +134,8 @@ _SMALL = (
     "-volume.max=20",
     "-master.volumeSizeLimitMB=64",
     "-master.telemetry=false",
-    "-s3.port.iceberg=0",
+    "-s3.port.iceberg=0",  # this and the next are fixed ports, which only one server on a machine gets
+    "-s3.port.lance=0",
     "-master.electionTimeout=1s",
     "-volume.minFreeSpace=0",
 )
