@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.durable.temporal_server import TemporalServer
 from tests.measured import measuring
+from tests.rounds import LONG
 from tests.s3_server import S3Server
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
@@ -120,20 +121,25 @@ def s3_url(shared_s3_server: S3Server) -> str:
     return shared_s3_server.url(f"tests/{uuid4().hex}")
 
 
-@pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster"])
+KV = ("kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3")
+
+
+@pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster", *(KV if LONG else ())])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, of each kind in turn."""
+    """The URL of an empty store, of each kind in turn; in make test-long, those of the KV layer too."""
     return store_url(request, request.param, tmp_path)
 
 
-@pytest.fixture(params=["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"])
+@pytest.fixture(params=KV)
 def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same, over each engine of the KV layer."""
-    return "kv+" + store_url(request, request.param.removeprefix("kv+"), tmp_path)
+    return store_url(request, request.param, tmp_path)
 
 
 def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
     """Return the URL of an empty store."""
+    if kind.startswith("kv+"):
+        return "kv+" + store_url(request, kind.removeprefix("kv+"), folder)
     if kind in {"postgres", "redis", "redis_cluster", "s3"}:
         url: str = request.getfixturevalue(f"{kind}_url")
         return url

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unmeasured
 
 def shared(url: str) -> bool:
     """Return whether other processes can open the store; the dicts of `memory:` are one process's own."""
-    return not url.startswith("memory:")
+    return not url.removeprefix("kv+").startswith("memory:")
 
 
 def unexpected(result: Result, url: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.sites import ClusterSite, PostgresSite, RedisSite
+from tests.faults.sites import ClusterSite, PostgresSite, RedisSite, S3Site
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.sites import Site
+    from tests.s3_server import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +48,12 @@ def durable_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Redis
 @pytest.fixture
 def cluster_site(durable_cluster: RedisCluster) -> ClusterSite:
     return ClusterSite(durable_cluster)
+
+
+@pytest.fixture
+def s3_site(shared_s3_server: S3Server) -> S3Site:
+    """The session's server: a test that kills it starts it again."""
+    return S3Site(shared_s3_server)
 
 
 @pytest.fixture(params=["cluster", "postgres", "redis"])

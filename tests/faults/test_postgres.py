@@ -33,7 +33,7 @@ END_ALL = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE u
 async def traffic_on(site: PostgresSite, **options: Any) -> AsyncGenerator[Traffic, None]:
     """Traffic for a block, and the audit after it."""
     async with (
-        open_backend(site.url, max_connections=6, **site.limits) as backend,
+        open_backend(site.url, **site.limits) as backend,
         Traffic(backend, limit=TIMEOUT, **options) as traffic,
     ):
         await traffic.get_on()

@@ -11,6 +11,7 @@ from storescope import BackendError, RecordNotFoundError
 from tests.faults.audit import check_record
 from tests.faults.ledger import CANARY, LISTED, Attempt, Fate, History, Ledger
 from tests.faults.plan import Plan
+from tests.s3_server import S3Server
 from tests.servers import PostgresServer
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SLACK = 3.0
 RECOVERY = 20.0
 """Seconds within which every writer must get on again once a fault is over."""
 
-_SECRETS = (CANARY, PostgresServer.PASSWORD)
+_SECRETS = (CANARY, PostgresServer.PASSWORD, S3Server.KEY, S3Server.SECRET)
 
 
 class Traffic:
