@@ -39,7 +39,7 @@ def application(options: ServeOptions) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         log_to_stderr()
         try:
-            with opentelemetry_from_environment("storescope-serve"):
+            with opentelemetry_from_environment("storescope-serve", only_exported=True):
                 async with opened(options) as stack:
                     gate = Gate(None if options.tokens is None else TokenFile(options.tokens), options.hosts)
                     health = Health(stack, gate)
