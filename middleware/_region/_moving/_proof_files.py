@@ -75,7 +75,9 @@ class ProofFiles:
             write_over(salt_path(path), to_line(_SALT, moved.salt), 0o600)
             write_over(path, text, 0o644)
         except OSError as error:
-            raise ProofError(f"{path}: the proof cannot be written: {error.strerror}") from None
+            failed = ProofError(f"{path}: the proof cannot be written: {error.strerror}")
+            failed.retryable = True  # the move is all but over, and waits for it
+            raise failed from None
         return path
 
 
