@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from storescope.apps._residency_options import label_key, read_label_keys
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,13 +26,7 @@ _MOST_SHOWN = 20
 @click.argument("url")
 @click.option("--policy", required=True, type=click.Path(path_type=Path), help="The policy, a TOML file.")
 @click.option("--tenant", help="Whose the records are of which neither a label nor the store says it.")
-@click.option(
-    "--label-key",
-    "key_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A file with the key of the labels' MACs, as label_keys= has it. The first one signs.",
-)
+@label_key
 @click.option("--adopt", is_flag=True, help="Label the records that have no label and may rest here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def scan(  # noqa: PLR0913 (click gives each option as an argument)
@@ -56,19 +52,9 @@ def scan(  # noqa: PLR0913 (click gives each option as an argument)
 
 
 def _labels(key_files: tuple[Path, ...]) -> Labels:
-    from storescope.middleware._region._labels import SHORTEST_KEY, Labels
+    from storescope.middleware._region._labels import Labels
 
-    keys: list[bytes] = []
-    for file in key_files:
-        try:
-            keys.append(file.read_bytes())
-        except OSError as error:
-            raise click.BadParameter(
-                f"{file}: cannot be read: {error.strerror}", param_hint="--label-key"
-            ) from None
-        if len(keys[-1]) < SHORTEST_KEY:
-            raise click.BadParameter(f"{file}: must hold {SHORTEST_KEY} bytes or more", param_hint="--label-key")
-    return Labels(keys)
+    return Labels(read_label_keys(key_files))
 
 
 async def _scan(url: str, policy: Path, tenant: str | None, labels: Labels, *, adopt: bool) -> ScanReport:
