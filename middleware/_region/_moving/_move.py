@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.errors import BackendError, StorageError
 from storescope.middleware._region._engine import may_rest
-from storescope.middleware._region._pins._pin import Fence, PinKey
+from storescope.middleware._region._pins._pin import SPLIT, Fence, PinKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,6 +107,8 @@ class Mover:
         fence = seen.pin.fence
         if fence is None:
             return await self._begin(key, seen, to)
+        if fence.why == SPLIT:
+            raise MoveRefusedError("the session is split; look at it with `storescope residency scan`")
         if fence.why != WHY:
             await self._end_rehoming(key, seen)
             return await self.move(session, to)
@@ -198,7 +200,7 @@ class Mover:
                 f"the session is split: {len(there)} of its records lie in {target.region} already"
             )
         fenced = await self._change(key, fenced, _not_fresh(fenced))
-        for row in there:  # of an earlier try
+        for row in reversed(there):  # of an earlier try
             self._make_sure(fenced)
             await target.purge(row, tenant)
         for row in rows:
@@ -237,7 +239,7 @@ class Mover:
         if seen is None or seen.pin.fence is None or seen.pin.fence.by != _fence_of(fenced).by:
             return
         if not _data_of(seen)["fresh"]:
-            for row in await target.rows(key.id, seen.pin.tenant):
+            for row in reversed(await target.rows(key.id, seen.pin.tenant)):
                 self._make_sure(seen)
                 await target.purge(row, seen.pin.tenant)
         await self._change(key, seen, replace(seen.pin, fence=None))
@@ -246,7 +248,7 @@ class Mover:
         tenant, data = fenced.pin.tenant, _data_of(fenced)
         rows = await target.rows(key.id, tenant)
         copied, late = _contents(rows), []
-        for row in await source.rows(key.id, tenant):
+        for row in reversed(await source.rows(key.id, tenant)):
             if _contents([row])[0] not in copied:
                 late.append(row)
             self._make_sure(fenced)
