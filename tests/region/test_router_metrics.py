@@ -42,9 +42,8 @@ async def test_the_handlers_of_the_member_are_timed_and_nothing_else() -> None:
         handlers = wrap(routed, metrics(registry=registry))
         with call_context(tenant="globex"):
             await handlers["session.set"](id="s", value={})
-        with call_context(tenant="acme"):
-            with pytest.raises(ResidencyError, match="another tenant"):
-                await handlers["session.get"](id="s")
+        with call_context(tenant="acme"), pytest.raises(ResidencyError, match="another tenant"):
+            await handlers["session.get"](id="s")
     assert sample("backend_duration_seconds_count", "session.set", US) == 1
     took = sample("backend_duration_seconds_sum", "session.set", US)
     whole = sample("operation_duration_seconds_sum", "session.set", US, outcome="ok")
