@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.contract import IN_SESSION
 from storescope.errors import BackendError, PolicyError, RecordNotFoundError
+from storescope.middleware._region._last_known import LastKnown
+from storescope.middleware._region._pins._identity import RegistryLostError
 from storescope.middleware._region._pins._lease import SessionBusyError
-from storescope.middleware._region._pins._pin import Pin, PinKey
+from storescope.middleware._region._pins._pin import SPLIT, Pin, PinKey
 from storescope.middleware._region._rehoming import Rehoming
 
 if TYPE_CHECKING:
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 _TRIES = 5  # reads of a claim that changes while its session's lease is taken
 
 
+class _LookError(Exception):
+    """A store failed while the registry was asked, which is not to blame."""
+
+    def __init__(self, error: BackendError) -> None:
+        super().__init__()
+        self.error = error
+
+
 class PinnedMap:
     """The guard of a map whose sessions are pinned, or of a router's several maps."""
 
@@ -31,10 +41,15 @@ class PinnedMap:
         self._claims = registry.claims
         self._clock = registry.timing.clock
         self._rehoming = Rehoming(registry, members)
+        self._last_known = LastKnown(registry, self._follow)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return the step of one operation; it calls the members' steps, of which `next_step` may be one."""
         del next_step, backend
+        step = self._step(operation)
+        return step if operation.writes else self._last_known(step, operation)
+
+    def _step(self, operation: Operation) -> Step:
         if operation.entity not in IN_SESSION:
             return self._own(operation, operation.entity, "id")
         if operation.verb == "listBySession":
@@ -221,21 +236,39 @@ class PinnedMap:
     async def _take(self, call: Call, key: PinKey, name: str, *, writes: bool) -> Lease | None:
         """Take a lease for a call; a write pins what has no pin yet."""
 
-        def propose(pin: Pin | None) -> Pin | None:
+        async def propose(pin: Pin | None) -> Pin | None:
             if pin is not None:
-                self._follow(call, pin, name)
+                member = self._follow(call, pin, name)
+                if pin.fence is not None and pin.fence.why == SPLIT:
+                    raise member.enforcer.denial(call, "session_split")
                 return pin
             tenant = call.context.tenant
             if not writes or not tenant:
                 return None
-            region = self._at_home(call).info.region
-            return Pin(region, tenant) if region else None
+            return await self._first_pin(call, key, tenant)
 
         def end_fence(key: PinKey, pin: Pin) -> Awaitable[None]:
             return self._rehoming.take_over(call, key, pin)
 
-        lease: Lease | None = await self._reach(call, self._leases.take(key, propose, end_fence))
+        try:
+            lease: Lease | None = await self._reach(call, self._leases.take(key, propose, end_fence))
+        except _LookError as failed:
+            raise failed.error from None
         return lease
+
+    async def _first_pin(self, call: Call, key: PinKey, tenant: str) -> Pin | None:
+        """Return the pin of what has none. What lies there, from before there were pins, must be the tenant's."""
+        member = self._at_home(call)
+        try:
+            await member.hold_to_label(key.entity, key.id, call)
+        except BackendError as error:
+            raise _LookError(error) from None
+        region = member.info.region
+        if region is None:
+            return None
+        pin = Pin(region, tenant)
+        self._follow(call, pin, call.operation.name)  # it waited
+        return pin
 
     async def _reach(self, call: Call, asked: Awaitable[Any]) -> Any:
         """Await an answer of the registry; while there is none, deny."""
@@ -243,6 +276,8 @@ class PinnedMap:
             return await asked
         except SessionBusyError:
             raise
+        except RegistryLostError:
+            raise self._members.first.enforcer.denial(call, "pins_lost") from None
         except BackendError:
             raise self._members.first.enforcer.denial(call, "pins_unreachable") from None
 

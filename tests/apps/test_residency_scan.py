@@ -38,7 +38,7 @@ def test_violations_exit_1_and_are_listed_without_content(folder: Path) -> None:
     done = scan(folder)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "tenant_missing: session 'old' of 'nobody known'",
+        "tenant_missing: session 'old' of 'nobody known' in aws:eu-west-1",
         "1 violations: 2 records looked at (1 session, 1 message, 0 part, 0 sandbox, 0 setup)",
     ]
     assert "secret" not in done.stdout + done.stderr
@@ -66,7 +66,15 @@ async def test_a_copy_of_a_marked_store_is_not_clean(folder: Path) -> None:
 def test_the_report_as_json(folder: Path) -> None:
     report = json.loads(scan(folder, "--json").stdout)
     assert report["exit_code"] == 1
-    assert report["violations"] == [{"entity": "session", "tenant": None, "id": "old", "code": "tenant_missing"}]
+    assert report["violations"] == [
+        {
+            "entity": "session",
+            "tenant": None,
+            "id": "old",
+            "code": "tenant_missing",
+            "region": "aws:eu-west-1",
+        }
+    ]
     assert report["seen"]["session"] == 1
 
 

@@ -21,7 +21,7 @@ from storescope.errors import (
 from storescope.middleware._region._engine import may_rest
 from storescope.middleware._region._moving import _journal as journal
 from storescope.middleware._region._moving._journal import data_of, fence_of, noting
-from storescope.middleware._region._pins._pin import Fence, PinKey
+from storescope.middleware._region._pins._pin import SPLIT, Fence, PinKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,6 +94,8 @@ class Mover:
         fence = seen.pin.fence
         if fence is None:
             return await self._begin(key, seen, to)
+        if fence.why == SPLIT:
+            raise MoveRefusedError("the session is split; look at it with `storescope residency scan`")
         if fence.why != WHY:
             await self._end_rehoming(key, seen)
             return await self.move(session, to)
@@ -202,7 +204,7 @@ class Mover:
                 "look at them with `storescope residency scan`"
             )
         fenced = await self._change(key, fenced, noting(fenced, {**data_of(fenced), "fresh": False}))
-        for row in there:  # of an earlier try
+        for row in reversed(there):  # of an earlier try
             self._make_sure(fenced)
             await target.purge(row, tenant)
         for number, row in enumerate(rows):
@@ -247,7 +249,7 @@ class Mover:
         if seen is None or seen.pin.fence is None or seen.pin.fence.by != fence_of(fenced).by:
             return
         if not data_of(seen)["fresh"]:
-            for row in await target.rows(key.id, seen.pin.tenant):
+            for row in reversed(await target.rows(key.id, seen.pin.tenant)):
                 self._make_sure(seen)
                 await target.purge(row, seen.pin.tenant)
         await self._change(key, seen, replace(seen.pin, fence=None))
@@ -264,7 +266,7 @@ class Mover:
             if noted != data:
                 fenced = await self._change(key, fenced, noting(fenced, noted))
             gone = False
-            for number, row in enumerate(rows):
+            for number, row in enumerate(reversed(rows)):
                 self._progress("purging", number, len(rows))
                 self._make_sure(fenced)
                 gone = await source.purge(row, tenant) or gone

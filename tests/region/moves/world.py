@@ -32,7 +32,12 @@ LEASE = 3.0
 def policy_of(number: int) -> ResidencyPolicy:
     """Return one of the policies."""
     rules = {
-        tenant: {"store": [region[4:] for region in where], "access": ["eu-west-1", "us-east-1"], "home": home}
+        tenant: {
+            "store": [region[4:] for region in where],
+            "access": ["eu-west-1", "us-east-1"],
+            "home": home,
+            "pins_unreachable": "read_pinned",
+        }
         for tenant, (where, home) in POLICIES[number].items()
     }
     return ResidencyPolicy.from_dict(
