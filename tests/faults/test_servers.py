@@ -12,6 +12,7 @@ import pytest
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.faults.audit import audit
+from tests.faults.patience import patiently
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.sites import TIMEOUT, Site, go_on, stop
 from tests.faults.traffic import SLACK, Traffic, check_error
@@ -71,13 +72,7 @@ def open_by(proxy: Proxy, site: Site) -> Opening:
 
 async def open_patiently(proxy: Proxy, site: Site) -> Backend:
     """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await open_by(proxy, site)
-            except BackendError as error:
-                if not error.retryable:
-                    raise
+    return await patiently(lambda: open_by(proxy, site))
 
 
 @asynccontextmanager
