@@ -27,7 +27,7 @@ class Plan:
         roams: How often one goes to another of them.
     """
 
-    def __init__(  # noqa: PLR0913 (each but two has a default, and is given by name)
+    def __init__(
         self,
         writer: int,
         seed: int,

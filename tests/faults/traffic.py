@@ -47,7 +47,7 @@ class Traffic:
 
     expected: ClassVar[tuple[type[StorageError], ...]] = (BackendError,)
 
-    def __init__(  # noqa: PLR0913 (each but two has a default, and is given by name)
+    def __init__(
         self,
         handlers: Mapping[str, Handler],
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,35 +25,32 @@ _ENTITIES = sorted({operation.entity for operation in OPERATIONS.values()})
 _IN_SESSION = ("message", "part")
 
 
-async def judge(here: Opened, ledger: Ledger) -> int:
+async def judge(here: Opened, ledger: Ledger) -> None:
     """Finish what was broken off, read everything as the tenants do, then look at the stores.
 
-    Returns:
-        How many moves had been broken off.
+    Raises:
+        AssertionError: With all that is wrong.
     """
-    finished = await _finish_moves(here)
-    handlers = here.routed()
-    for tenant in ALLOWED:
-        with call_context(tenant=tenant):
-            own = {name: partial(_answered, handler) for name, handler in handlers.items()}
-            await audit(own, _of(tenant, ledger))
+    handlers = {name: partial(_answered, handler) for name, handler in here.routed().items()}
+    async with asyncio.TaskGroup() as group:  # each waits until processes that are gone are known to be
+        for session in await pinned_sessions(here):
+            group.create_task(_finish_move(here, session))
+        for tenant in ALLOWED:
+            with call_context(tenant=tenant):
+                group.create_task(audit(handlers, _of(tenant, ledger)))
     rows = {region: await _rows_in(store) for region, store in here.stores.items()}
     problems = [f"{key} lies in both regions" for key in set.intersection(*map(set, rows.values()))]
     for region, found in rows.items():
         problems += [text for key, row in found.items() for text in await _faults(here, region, key, row)]
     assert not problems, "\n".join(problems[:20])
     await audit(_as_it_lies(here, rows), ledger)
-    return finished
 
 
-async def _finish_moves(here: Opened) -> int:
-    finished = 0
-    for session in await pinned_sessions(here):
-        to = await unfinished(here, session)
-        if to is not None:
-            await patiently(partial(move_session, here, session, to))
-            finished += 1
-    return finished
+async def _finish_move(here: Opened, session: str) -> None:
+    """Make the move again that was broken off, if there is one."""
+    to = await unfinished(here, session)
+    if to is not None:
+        await patiently(partial(move_session, here, session, to))
 
 
 async def _answered(handler: Callable[..., Awaitable[Any]], **params: Any) -> Any:

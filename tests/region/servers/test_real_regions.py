@@ -155,7 +155,7 @@ def assert_denied(lines: list[list[Any]]) -> None:
 
 @pytest.mark.parametrize(("stores", "registry"), KINDS)
 async def test_sessions_stay_whole_and_where_they_may_be(stores: str, registry: str, tmp_path: Path) -> None:
-    """No session is split, nothing acknowledged is lost, nobody reaches another's, or a server that is forbidden."""
+    """No session is split, nothing acknowledged is lost, no other's record and no forbidden server is reached."""
     with started([stores, stores, registry], tmp_path) as (eu, us, pins), ExitStack() as stack:
         servers = Servers(eu, us, pins, stack)
         for number in range(RUNS):
