@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WRITERS = 2  # of each tenant
 _LIMIT = 60.0  # seconds: registry, stores and other processes are all waited for
+_NOTHING = object()
 _DENIALS = {"pins_unreachable", "session_region_mismatch"}
 
 
@@ -70,22 +71,29 @@ def foreign_calls(tenant: str) -> list[tuple[str, dict[str, Any]]]:
     return calls
 
 
-async def trespass(handlers: Handlers, tenant: str, book: Logbook) -> None:
-    """Call as a tenant for what is others', again and again."""
+async def probe(handlers: Handlers, tenant: str, book: Logbook) -> None:
+    """Call as a tenant for what is others', and for what nobody wrote, again and again."""
     random = Random(tenant)
-    calls = [call for other in ALLOWED if other != tenant for call in foreign_calls(other)]
+    foreign = [call for other in ALLOWED if other != tenant for call in foreign_calls(other)]
     with call_context(tenant=tenant):
         while True:
-            operation, params = random.choice(calls)
-            try:
-                result = await handlers[operation](**params)
-            except ResidencyError as error:
-                book.say("denied", operation, error.decision.code)
-            except BackendError as error:
-                book.say("felt", type(error).__name__)
-            else:
-                raise AssertionError(f"{tenant} called {operation} for {params}, and got {result}")
+            operation, params = random.choice(foreign)
+            result = await _ask(handlers, operation, params, book)
+            assert result is _NOTHING, f"{tenant} called {operation} for {params}, and got {result}"
+            result = await _ask(handlers, "message.get", {"id": f"{tenant}-nobody"}, book)
+            assert result is None or result is _NOTHING, f"{tenant} asked for what nobody wrote, and got {result}"
             await asyncio.sleep(0.1)
+
+
+async def _ask(handlers: Handlers, operation: str, params: dict[str, Any], book: Logbook) -> Any:
+    """Return what a call returns; `_NOTHING` if it failed or was denied."""
+    try:
+        return await handlers[operation](**params)
+    except ResidencyError as error:
+        book.say("denied", operation, error.decision.code)
+    except BackendError as error:
+        book.say("felt", type(error).__name__)
+    return _NOTHING
 
 
 async def _work(book: Logbook, places: Places, number: int) -> None:
@@ -98,7 +106,7 @@ async def _work(book: Logbook, places: Places, number: int) -> None:
         async with asyncio.TaskGroup() as group:
             for tenant, traffic in zip(ALLOWED, traffics, strict=True):
                 group.create_task(traffic.go_on())
-                group.create_task(trespass(handlers, tenant, book))
+                group.create_task(probe(handlers, tenant, book))
 
 
 def run(path: Path, places: Places, number: int) -> None:

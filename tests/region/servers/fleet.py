@@ -45,11 +45,18 @@ class Worker:
 
 
 class Fleet:
-    """Agents, and one mover. Leave it to kill those that still run."""
+    """Agents, and one mover. Leave it to kill those that still run.
 
-    def __init__(self, folder: Path, places: Places, agents: int) -> None:
+    Args:
+        folder: Where they write what they do.
+        for_agents: Where agents find the stores and the registry.
+        for_mover: Where the mover does.
+        agents: How many there are.
+    """
+
+    def __init__(self, folder: Path, for_agents: Places, for_mover: Places, agents: int) -> None:
         self._folder = folder
-        self._places = places
+        self._places = {agent.run: for_agents, mover.run: for_mover}
         self._started = 0
         self.pages: list[Pages] = []
         self.agents: list[Worker] = []
@@ -87,6 +94,11 @@ class Fleet:
         goals.append((self.mover.pages, "moved", self.mover.pages.count("moved") + 1))
         self.until(lambda: all(pages.count(word) >= goal for pages, word, goal in goals), "somebody gets stuck")
 
+    def move_on(self, moves: int = 2) -> None:
+        """Wait until some more sessions were moved."""
+        goal = self.mover.pages.count("moved") + moves
+        self.until(lambda: self.mover.pages.count("moved") >= goal, "the mover gets stuck")
+
     def feel_it(self) -> None:
         """Wait until every agent that is under way has seen a call fail."""
         under_way = [each.pages for each in self.agents if each.pages.count("begin")]
@@ -105,6 +117,6 @@ class Fleet:
     def _start(self, run: Callable[[Path, Places, int], None]) -> Worker:
         self._started += 1
         path = self._folder / f"{run.__module__.rpartition('.')[2]}-{self._started}.log"
-        worker = Worker(run, path, self._places, self._started)
+        worker = Worker(run, path, self._places[run], self._started)
         self.pages.append(worker.pages)
         return worker

@@ -61,8 +61,8 @@ async def _elsewhere(here: Opened, session: str) -> str:
     return await unfinished(here, session) or (US if seen.pin.region == EU else EU)
 
 
-async def _move_some(here: Opened, random: Random, book: Logbook) -> None:
-    session = random.choice(SHARED["initech"] if random.random() < 0.6 else await pinned_sessions(here))
+async def _move(here: Opened, session: str, book: Logbook) -> None:
+    """Move a session to the other region; it must be refused where its tenant may not be there."""
     to = await _elsewhere(here, session)
     book.say("move", session, to)
     try:
@@ -80,7 +80,9 @@ async def _work(book: Logbook, places: Places, number: int) -> None:
     async with opened(places) as here:
         while True:
             try:
-                await _move_some(here, random, book)
+                await _move(here, random.choice(SHARED["initech"]), book)
+                await _move(here, random.choice([*SHARED["acme"], *SHARED["globex"]]), book)
+                await _move(here, random.choice(await pinned_sessions(here)), book)
             except BackendError as error:
                 book.say("felt", type(error).__name__)
             await asyncio.sleep(_PAUSE)

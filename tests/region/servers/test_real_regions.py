@@ -11,7 +11,7 @@ import pytest
 
 from storescope import call_context
 from tests.faults.ledger import Fate, History, Ledger
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Mode, Proxy
 from tests.region.policies import EU, US
 from tests.region.servers.fleet import Fleet
 from tests.region.servers.judge import judge
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unmeasured
 
-KINDS = [("redis", "redis"), ("postgres", "postgres")]
-KINDS += [("redis", "postgres"), ("postgres", "redis")] if LONG else []
-RUNS, FAULTS, AGENTS = (8, 6, 4) if LONG else (1, 1, 2)
+RUNS, FAULTS, AGENTS = (8, 6, 4) if LONG else (1, 0, 2)
+KINDS = [("redis", "redis", ("everything", "unplugged")), ("postgres", "postgres", ("everything",))]
+KINDS += [(stores, registry, ()) for stores, registry in (("redis", "postgres"), ("postgres", "redis")) if LONG]
+"""What the stores and the registry are on, and what happens in any case; `FAULTS` more are drawn."""
 
 Server = PostgresServer | RedisServer
 
 
 class Servers:
-    """A server for each region and one for the registry, with a proxy that listens in front of each store."""
+    """A server for each region and one for the registry, each with a proxy; those of the stores listen."""
 
     def __init__(self, eu: Server, us: Server, registry: Server, stack: ExitStack) -> None:
         words = [tenant.encode() for tenant in ALLOWED]
@@ -44,13 +45,18 @@ class Servers:
         self.proxies = {
             region: stack.enter_context(Proxy(server.port, words=words)) for region, server in self.regions.items()
         }
+        self.to_registry = stack.enter_context(Proxy(registry.port))
 
-    def places(self, name: str) -> tuple[Places, Places]:
-        """Return where an empty world lies: as processes reach it by way of the proxies, and directly."""
+    def places(self, name: str) -> tuple[Places, Places, Places]:
+        """Return where an empty world lies: for agents and the mover, by way of proxies, and directly."""
         direct = {region: _url(server, name) for region, server in self.regions.items()}
         by_proxy = {region: self.proxies[region].url(url) for region, url in direct.items()}
         registry = _url(self.registry, f"{name}_pins")
-        return Places(by_proxy, registry), Places(direct, registry)
+        return (
+            Places(by_proxy, self.to_registry.url(registry)),
+            Places(by_proxy, registry),
+            Places(direct, registry),
+        )
 
 
 def _url(server: Server, name: str) -> str:
@@ -118,8 +124,18 @@ def faults_on(fleet: Fleet, servers: Servers) -> dict[str, Callable[[], None]]:
         fleet.replace_agent()
         restart(fleet, servers.registry, servers.regions[EU])
 
+    def unplugged() -> None:
+        """Agents do not reach the registry: their leases end, and sessions are moved away from under them."""
+        servers.to_registry.switch(Mode.REFUSE)
+        try:
+            fleet.feel_it()
+            fleet.move_on()
+        finally:
+            servers.to_registry.switch(Mode.PASS)
+
     return {
         "everything": everything,
+        "unplugged": unplugged,
         "agent": fleet.replace_agent,
         "mover": fleet.replace_mover,
         "registry": lambda: restart(fleet, servers.registry),
@@ -129,15 +145,15 @@ def faults_on(fleet: Fleet, servers: Servers) -> dict[str, Callable[[], None]]:
     }
 
 
-async def run(servers: Servers, folder: Path, seed: int) -> None:
-    """Let a fleet work through some faults, kill it, and judge what is left."""
-    by_proxy, direct = servers.places(f"run_{uuid4().hex[:12]}")
+async def run(servers: Servers, folder: Path, seed: int, first: Sequence[str]) -> None:
+    """Let a fleet work through these faults and some more, kill it, and judge what is left."""
+    for_agents, for_mover, direct = servers.places(f"run_{uuid4().hex[:12]}")
     async with opened(direct) as here:
         await begin(here, SpokenLedger(Logbook(folder / "first.log")))
-    with Fleet(folder, by_proxy, AGENTS) as fleet:
+    with Fleet(folder, for_agents, for_mover, AGENTS) as fleet:
         fleet.get_on()
         faults = faults_on(fleet, servers)
-        for name in ["everything", *Random(seed).choices(list(faults), k=FAULTS - 1)]:
+        for name in [*first, *Random(seed).choices(list(faults), k=FAULTS)]:
             faults[name]()
             fleet.get_on()
     ledger = ledger_of([*Pages(folder / "first.log").read(), *fleet.lines])
@@ -153,15 +169,17 @@ def assert_denied(lines: list[list[Any]]) -> None:
     assert set(codes) <= {"tenant_mismatch", "pins_unreachable"}
 
 
-@pytest.mark.parametrize(("stores", "registry"), KINDS)
-async def test_sessions_stay_whole_and_where_they_may_be(stores: str, registry: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stores", "registry", "first"), KINDS, ids=[f"{each[0]}-{each[1]}" for each in KINDS])
+async def test_sessions_stay_whole_and_where_they_may_be(
+    stores: str, registry: str, first: Sequence[str], tmp_path: Path
+) -> None:
     """No session is split, nothing acknowledged is lost, no other's record and no forbidden server is reached."""
     with started([stores, stores, registry], tmp_path) as (eu, us, pins), ExitStack() as stack:
         servers = Servers(eu, us, pins, stack)
         for number in range(RUNS):
             folder = tmp_path / f"run-{number}"
             folder.mkdir()
-            await run(servers, folder, number)
+            await run(servers, folder, number, first)
         heard = {region: proxy.heard for region, proxy in servers.proxies.items()}
     assert heard[EU][b"globex"] == heard[US][b"acme"] == 0
     assert min(heard[EU][b"acme"], heard[US][b"globex"], heard[EU][b"initech"], heard[US][b"initech"]) > 0
