@@ -6,8 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storescope import BackendError
 from storescope.backends import open_backend
+from tests.faults.patience import patiently
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.sites import TIMEOUT, go_on, stop
 from tests.faults.traffic import Traffic
@@ -67,13 +67,7 @@ def open_by(proxy: Proxy, site: Site) -> Opening:
 
 async def open_patiently(proxy: Proxy, site: Site) -> Backend:
     """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await open_by(proxy, site)
-            except BackendError as error:
-                if not error.retryable:
-                    raise
+    return await patiently(lambda: open_by(proxy, site))
 
 
 @asynccontextmanager
