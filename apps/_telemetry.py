@@ -29,9 +29,7 @@ class _Configurator(_OTelSDKConfigurator):
 
 
 @contextmanager
-def opentelemetry_from_environment(
-    service_name: str, *, only_exported: bool = False
-) -> Generator[TracerProvider]:
+def opentelemetry_from_environment(service_name: str, *, only_exported: bool = False) -> Generator[TracerProvider]:
     """Set up OpenTelemetry for this process, once, as OTEL_TRACES_EXPORTER, OTEL_SERVICE_NAME and the others say.
 
     Three defaults differ from the SDK's: the service's name; `otlp` where only an OTLP endpoint is given; and

@@ -22,7 +22,7 @@ SAMPLED = {"traceparent": f"00-{TRACE}-{AGENT}-01", "tracestate": "vendor=1"}
 def traced(bridge: Bridge) -> None:
     assert bridge.call("session.set", SAMPLED, id="a", value={}).status == 200
     assert bridge.call("session.update", SAMPLED, id="none", updates={}).status == 404
-    calls = {"calls": [{"op": "session.get", "params": {"id": id}} for id in ("a", "b")]}
+    calls = {"calls": [{"op": "session.get", "params": {"id": name}} for name in ("a", "b")]}
     assert bridge.post(json.dumps(calls).encode(), SAMPLED, "/v1/storage/batch").status == 200
     assert bridge.call("session.get", {"traceparent": SAMPLED["traceparent"][:-1] + "0"}, id="a").status == 200
     assert bridge.call("session.get", {"traceparent": "none"}, id="a").status == 200  # a trace of its own
@@ -44,7 +44,11 @@ def test_one_trace_from_the_agent_to_the_driver(redis_url: str, tmp_path: Path) 
     spans = [span for span in collected.spans if span.trace_id.hex() == TRACE]
     requests = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert {span.parent_span_id.hex() for span in requests} == {AGENT}
-    assert [span.name for span in requests] == [*["POST /v1/storage"] * 2, "POST /v1/storage/batch", "POST /v1/storage"]
+    assert [span.name for span in requests] == [
+        *["POST /v1/storage"] * 2,
+        "POST /v1/storage/batch",
+        "POST /v1/storage",
+    ]
     statuses = [values(span.attributes)["http.response.status_code"] for span in requests]
     assert statuses == [200, 404, 200, 400]
     below = [[span for span in spans if span.parent_span_id == request.span_id] for request in requests]
