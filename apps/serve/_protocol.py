@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import asyncio
 
 HEAD_SECONDS = 20.0
-"""How long the head of a request may take to arrive, from when the connection is made or its first byte is here."""
+"""How long the head of a request may take, from when the connection is made or the head begins to arrive."""
 
 
 class Protocol(H11Protocol):

@@ -1,8 +1,8 @@
 """What custom collectors tell of one worker, where the one who is scraped finds it.
 
-prometheus-client's multi-process mode joins files in which each process keeps its counters, and leaves out what is
-read only when asked for: the audit log's and the policy's metrics. Each worker writes those down too, in files of the
-same format, once a second.
+prometheus-client's multi-process mode joins files in which each process keeps its counters, and leaves out what
+is read only when asked for: the audit log's and the policy's metrics. Each worker writes those down too, in files
+of the same format, once a second.
 """
 
 from __future__ import annotations
