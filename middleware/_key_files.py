@@ -44,14 +44,17 @@ class KeyFormat(NamedTuple):
             secret.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self.error(f"{secret.parent}: the folder of the keys cannot be made: {error.strerror}") from None
-        try:
-            write_new(secret, to_line(self.secret, secret_key), 0o600)
-            write_new(public, to_line(self.public, public_key), 0o644)
-        except FileExistsError as error:
-            raise self.error(f"{error.filename} exists already; keys are never overwritten") from None
-        except OSError as error:
-            raise self.error(f"{error.filename}: the key cannot be written: {error.strerror}") from None
+        self._write(secret, to_line(self.secret, secret_key), 0o600)
+        self.write_public(public, public_key)
         return public, secret
+
+    def write_public(self, path: Path, key: bytes) -> None:
+        """Write a public key.
+
+        Raises:
+            StorageError: As `error` says; if the file exists, or cannot be written.
+        """
+        self._write(path, to_line(self.public, key), 0o644)
 
     def read_public(self, path: str | Path) -> bytes:
         """Return a public key.
@@ -68,6 +71,14 @@ class KeyFormat(NamedTuple):
             StorageError: As `error` says; if the file cannot be read or is not one.
         """
         return self._read(path, self.secret, "a secret key (NAME.key)")
+
+    def _write(self, path: Path, line: str, mode: int) -> None:
+        try:
+            write_new(path, line, mode)
+        except FileExistsError:
+            raise self.error(f"{path} exists already; keys are never overwritten") from None
+        except OSError as error:
+            raise self.error(f"{path}: the key cannot be written: {error.strerror}") from None
 
     def _read(self, path: str | Path, prefix: str, wanted: str) -> bytes:
         try:

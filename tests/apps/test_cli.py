@@ -28,6 +28,7 @@ COMMANDS: tuple[list[str], ...] = (
     *(["residency", name] for name in ("check", "explain", "diff")),
     ["residency", "scan"],
     ["residency", "mark"],
+    *(["residency", name] for name in ("move", "keygen", "verify-proof")),
 )
 HEAVY = (
     "opentelemetry",

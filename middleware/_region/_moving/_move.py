@@ -117,7 +117,7 @@ class Mover:
 
     async def _check(self, seen: Fenced, to: str) -> None:
         if seen.pin.region == to:
-            raise MoveRefusedError(f"the session is in {to} already")
+            raise MoveRefusedError(f"the session is in {to} already, and no move of it is unfinished")
         for region in (seen.pin.region, to):
             if region not in self._sides:
                 raise MoveRefusedError(f"no backend was given for {region}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from storescope.middleware._files import write_over
 from storescope.middleware._key_files import from_line, to_line
 from storescope.middleware._region._moving._proof import fields_of, fingerprint, sign
-from storescope.middleware._region._moving._signing import ProofError, generate, load_signer
+from storescope.middleware._region._moving._signing import ProofError, load_or_make, load_signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class ProofFiles:
     Attributes:
         path: A file, `NAME.json`, or a folder for many.
         signer: The key.
-        made: The public key, if the pair was made here.
+        made: The public key, if it was written now.
     """
 
     path: Path
@@ -58,10 +58,9 @@ class ProofFiles:
         _check_writable(folder)
         if folder != path and path.exists() and (unfinished is None or _move_of(path) != unfinished):
             raise ProofError(f"{path} exists already; a proof is never written over another one")
-        secret, made = Path(key) if key is not None else folder / f"{_OWN_KEY}.key", None
-        if key is None and not secret.exists():
-            made, secret = generate(folder / _OWN_KEY)
-        return cls(path, load_signer(secret), made)
+        if key is not None:
+            return cls(path, load_signer(key), None)
+        return cls(path, *load_or_make(folder / _OWN_KEY))
 
     def write(self, moved: Moved, stores: Mapping[str, BackendInfo], ids: Ids) -> Path:
         """Write the salt and then the proof, each durably, and return the proof's path.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from nacl.signing import SigningKey
 
 from storescope.errors import StorageError
 from storescope.middleware._key_files import KeyFormat
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class ProofError(StorageError):
@@ -36,6 +33,25 @@ def generate(name: str | Path) -> tuple[Path, Path]:
     """
     key = SigningKey.generate()
     return _FORMAT.write_pair(name, bytes(key.verify_key), bytes(key))
+
+
+def load_or_make(name: Path) -> tuple[SigningKey, Path | None]:
+    """Return the secret key of a pair, and the public key's path if that was written now.
+
+    A pair that is missing is made; one whose maker was stopped between the two files is made whole.
+
+    Raises:
+        ProofError: If the key cannot be read or made.
+    """
+    public, secret = Path(f"{name}.pub"), Path(f"{name}.key")
+    if not secret.exists():
+        generate(name)
+        return load_signer(secret), public
+    signer = load_signer(secret)
+    if public.exists():
+        return signer, None
+    _FORMAT.write_public(public, bytes(signer.verify_key))
+    return signer, public
 
 
 def load_signer(path: str | Path) -> SigningKey:

@@ -141,8 +141,10 @@ async def compare(report: ProofReport, session: str | None, salt: bytes, sides: 
     """
     proof = report.proof
     name = naming(proof["ids"], salt)
-    session = proof["session"] if session is None and proof["ids"] == "clear" else session
-    if session is None or name("session", session) != proof["session"]:
+    if session is None and proof["ids"] == "hashed":
+        raise ProofError("the proof has the session's id hashed: name the session too")
+    session = session or proof["session"]
+    if name("session", session) != proof["session"]:
         raise ProofError("the proof is of another session than the one that was named")
     source, target = sides.get(proof["source"]["region"]), sides.get(proof["target"]["region"])
     if source is not None:
