@@ -13,6 +13,7 @@ import asyncio
 import time
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from storescope import BackendError, BackendInfo, RecordTooLargeError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, Entry, Listed, Page, conflict
@@ -54,6 +55,8 @@ class S3Kv:
         self._timeout = options.timeout
         self._report = report
         self._free = asyncio.Semaphore(options.max_requests)
+        # Writes of one object stand in line here: servers make those that meet wait long (SeaweedFS for seconds).
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last_number = 0
 
     @classmethod
@@ -84,8 +87,9 @@ class S3Kv:
         body = token_bytes(_NONCE) + len(metadata).to_bytes(_LENGTH) + metadata + value
         mode = _mode(expected)
 
-        def write() -> Awaitable[Any]:
-            return self._store.put_async(name, body, mode=mode, use_multipart=False)
+        async def write() -> Any:
+            async with self._lines.setdefault(name, asyncio.Lock()):
+                return await self._store.put_async(name, body, mode=mode, use_multipart=False)
 
         try:
             result = await self.request(write, writes=True, passes=CONFLICTS if expected is not ANY else ())
