@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from weakref import WeakValueDictionary
@@ -23,7 +24,7 @@ from storescope.backends._kv._s3_errors import CONFLICTS, DRIVER_ERRORS, backend
 from storescope.backends._kv._s3_marker import S3Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from obstore.store import S3Store
 
@@ -135,7 +136,7 @@ class S3Kv:
             writes: Whether it writes.
             passes: What is not to be turned into a `BackendError`.
         """
-        async with self._free:
+        async with self._turn():
             try:
                 return await self._in_time(send, writes=writes)
             except passes:
@@ -150,6 +151,22 @@ class S3Kv:
                 raise
             except DRIVER_ERRORS as error:
                 raise backend_error("a request failed", error) from None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Wait until fewer than `max_requests` are under way, and be one of them."""
+        waits = self._free.locked()
+        if waits:
+            self._report.add("connections_waiting")
+        try:
+            await self._free.acquire()
+        finally:
+            if waits:
+                self._report.add("connections_waiting", -1)
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def _in_time(self, send: Callable[[], Awaitable[_T]], *, writes: bool) -> _T:
         try:

@@ -5,7 +5,6 @@ A record and its index entries are several objects: the server may go between an
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
