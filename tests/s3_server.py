@@ -26,6 +26,7 @@ class S3Server:
     """A `weed server` of its own with an S3 gateway, that a test may kill and start again; it keeps its data."""
 
     KEY, SECRET = "test-access-key", "test-secret-key"
+    READERS_KEY, READERS_SECRET = "readers-access-key", "readers-secret-key"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,10 +98,16 @@ class S3Server:
             assert filer.recv(64).split()[1] in {b"201", b"409"}  # made, or there
 
     def _write_config(self) -> Path:
-        credentials = [{"accessKey": self.KEY, "secretKey": self.SECRET}]
-        identity = {"name": "test", "credentials": credentials, "actions": ["Read", "List", "Write"]}
+        users = (
+            ("test", self.KEY, self.SECRET, ["Read", "List", "Write"]),
+            ("reader", self.READERS_KEY, self.READERS_SECRET, ["Read", "List"]),
+        )
+        identities = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+            for name, key, secret, actions in users
+        ]
         path = self._folder / "s3.json"
-        path.write_text(json.dumps({"identities": [identity]}))
+        path.write_text(json.dumps({"identities": identities}))
         return path
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from storescope import BackendError, BackendInfo, RecordTooLargeError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, Entry, Listed, Page, conflict
@@ -22,7 +24,7 @@ from storescope.backends._kv._s3_errors import CONFLICTS, DRIVER_ERRORS, backend
 from storescope.backends._kv._s3_marker import S3Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from obstore.store import S3Store
 
@@ -54,6 +56,8 @@ class S3Kv:
         self._timeout = options.timeout
         self._report = report
         self._free = asyncio.Semaphore(options.max_requests)
+        # Writes of one object stand in line here: servers make those that meet wait long (SeaweedFS for seconds).
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last_number = 0
 
     @classmethod
@@ -84,8 +88,9 @@ class S3Kv:
         body = token_bytes(_NONCE) + len(metadata).to_bytes(_LENGTH) + metadata + value
         mode = _mode(expected)
 
-        def write() -> Awaitable[Any]:
-            return self._store.put_async(name, body, mode=mode, use_multipart=False)
+        async def write() -> Any:
+            async with self._lines.setdefault(name, asyncio.Lock()):
+                return await self._store.put_async(name, body, mode=mode, use_multipart=False)
 
         try:
             result = await self.request(write, writes=True, passes=CONFLICTS if expected is not ANY else ())
@@ -131,7 +136,7 @@ class S3Kv:
             writes: Whether it writes.
             passes: What is not to be turned into a `BackendError`.
         """
-        async with self._free:
+        async with self._turn():
             try:
                 return await self._in_time(send, writes=writes)
             except passes:
@@ -146,6 +151,22 @@ class S3Kv:
                 raise
             except DRIVER_ERRORS as error:
                 raise backend_error("a request failed", error) from None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Wait until fewer than `max_requests` are under way, and be one of them."""
+        waits = self._free.locked()
+        if waits:
+            self._report.add("connections_waiting")
+        try:
+            await self._free.acquire()
+        finally:
+            if waits:
+                self._report.add("connections_waiting", -1)
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def _in_time(self, send: Callable[[], Awaitable[_T]], *, writes: bool) -> _T:
         try:

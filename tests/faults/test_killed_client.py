@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.faults.ledger import Attempt
-    from tests.faults.sites import PostgresSite, RedisSite
+    from tests.faults.sites import PostgresSite, RedisSite, S3Site
     from tests.servers import RedisCluster
 
 pytestmark = pytest.mark.unmeasured
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.unmeasured
 SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 ROUNDS = 10 * SCALE
 KV_ROUNDS = ROUNDS * 7 // 10
+SERVER_KV_ROUNDS = KV_ROUNDS if SCALE > 1 else 4
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -63,8 +64,20 @@ def replay(lines: list[str], seed: int) -> Ledger:
 
 
 async def kill_again_and_again(
-    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+    new_url: Callable[[], str],
+    settle: Callable[[], Awaitable[None]],
+    *,
+    rounds: int = ROUNDS,
+    most_lines: int = 1,
 ) -> None:
+    """Kill a writer in each round.
+
+    Args:
+        new_url: Makes the URL of an empty store.
+        settle: Waits until the server is at nothing any more that a killed client sent.
+        rounds: How many.
+        most_lines: For how many lines of the writer's a round waits at most; more, where calls take long.
+    """
     chance = random.Random(4711)
     acknowledged = under_way = 0
     for seed in range(rounds):
@@ -72,7 +85,7 @@ async def kill_again_and_again(
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
         lines, seconds = (
-            (chance.randint(1, 200), chance.uniform(0, 0.01)) if opened else (0, chance.uniform(0, 0.4))
+            (chance.randint(1, most_lines), chance.uniform(0, 0.01)) if opened else (0, chance.uniform(0, 0.4))
         )
         ledger = replay(write_and_be_killed(url, seed, lines, seconds), seed)
         await settle()
@@ -118,6 +131,26 @@ async def test_a_killed_client_of_kv_over_local_loses_nothing(tmp_path: Path) ->
 async def test_a_killed_client_of_kv_over_redis_loses_nothing(redis_site: RedisSite) -> None:
     url = f"kv+{redis_site.url}"
     await kill_again_and_again(lambda: f"{url}-{uuid4().hex}", redis_site.settle, rounds=KV_ROUNDS)
+
+
+async def test_a_killed_client_of_kv_over_postgres_loses_nothing(postgres_site: PostgresSite) -> None:
+    url = f"kv+{postgres_site.url}"
+    await kill_again_and_again(
+        lambda: url.replace(postgres_site.schema, f"round_{uuid4().hex}"),
+        postgres_site.settle,
+        rounds=SERVER_KV_ROUNDS,
+        most_lines=100,
+    )
+
+
+async def test_a_killed_client_of_kv_over_s3_loses_nothing(s3_site: S3Site) -> None:
+    prefix = s3_site.url.partition("?")[0]
+    await kill_again_and_again(
+        lambda: s3_site.url.replace(prefix, f"{prefix}-{uuid4().hex}"),
+        s3_site.settle,
+        rounds=SERVER_KV_ROUNDS,
+        most_lines=100,
+    )
 
 
 async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unmeasured
 
-COUNTING_CONFLICTS = ("redis:", "redis+cluster:", "postgresql:", "kv+local:", "kv+redis:", "kv+postgresql:", "kv+s3:")
+COUNTING_CONFLICTS = (
+    "redis:",
+    "redis+cluster:",
+    "postgresql:",
+    "kv+local:",
+    "kv+redis:",
+    "kv+postgresql:",
+    "kv+s3:",
+)
 """The stores where two updates can meet; the others make one after the other."""
 
 
