@@ -68,7 +68,7 @@ async def kill_again_and_again(
     settle: Callable[[], Awaitable[None]],
     *,
     rounds: int = ROUNDS,
-    most_lines: int = 1,
+    most_lines: int = 200,
 ) -> None:
     """Kill a writer in each round.
 
@@ -76,7 +76,7 @@ async def kill_again_and_again(
         new_url: Makes the URL of an empty store.
         settle: Waits until the server is at nothing any more that a killed client sent.
         rounds: How many.
-        most_lines: For how many lines of the writer's a round waits at most; more, where calls take long.
+        most_lines: For how many lines of the writer's a round waits at most; fewer, where calls take long.
     """
     chance = random.Random(4711)
     acknowledged = under_way = 0
