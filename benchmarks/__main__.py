@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ from benchmarks import (
     view_ingest,
     view_search,
 )
+from benchmarks._lists import Sizes
+from benchmarks._stores import KV_STORES
 
 if TYPE_CHECKING:
     from benchmarks._result import Result
@@ -51,11 +54,13 @@ BENCHMARKS = {
     "audit_none": audit_none.run,
     "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
+    "kv_calls": partial(backend_calls.run, stores=KV_STORES),
     "durable": durable.run,
     "bridge": bridge.run,
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
     "list_time": list_time.run,
+    "kv_list_time": partial(list_time.run, stores=KV_STORES, sizes=Sizes(others=10_000), rounds=10),
     "list_memory": list_memory.run,
     "cluster_nodes": cluster_nodes.run,
     "view_ingest": view_ingest.run,

@@ -7,20 +7,28 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from obstore.store import S3Store
+
+from benchmarks._raw_kv import RawKv
+from benchmarks._raw_kv_spaces import PostgresSpace, RedisSpace, S3Space
 from benchmarks._raw_local import RawLocal
 from benchmarks._raw_postgres import RawPostgres
 from benchmarks._raw_redis import RawRedis
 from benchmarks._raw_redis_cluster import RawRedisCluster
 from storescope.backends import open_backend
+from tests.s3_server import S3Server
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from benchmarks._raw import Raw
+    from benchmarks._raw_kv import Space
     from storescope.backends import Backend
 
 STORES = ("local", "redis", "redis_cluster", "postgres")
+KV_STORES = ("kv+redis", "kv+postgres", "kv+s3")
+_BUCKET = "benchmarks"
 
 
 class Pair(NamedTuple):
@@ -41,14 +49,22 @@ def started(store: str, folder: Path) -> Generator[str]:
     if store == "local":
         with one_core():
             yield str(folder / store)
-    elif store == "postgres":
+    elif store.endswith("postgres"):
         postgres = PostgresServer("fsync=off").create()
         try:
             yield postgres.url
         finally:
             postgres.remove()
+    elif store == "kv+s3":
+        s3 = S3Server(folder / store).start()
+        try:
+            s3.create_bucket(_BUCKET)
+            yield s3.endpoint
+        finally:
+            s3.kill()
     else:
-        server = RedisServer(folder / store) if store == "redis" else RedisCluster(folder / store, primaries=1)
+        cluster = store == "redis_cluster"
+        server = RedisCluster(folder / store, primaries=1) if cluster else RedisServer(folder / store)
         try:
             yield server.start().url
         finally:
@@ -84,6 +100,8 @@ async def opened(store: str, address: str, space: int = 0) -> AsyncGenerator[Pai
             raw = await RawRedis.open(_url(store, address, space))
         elif store == "redis_cluster":
             raw = await RawRedisCluster.open(address, f"space-{space}")
+        elif store.startswith("kv+"):
+            raw = RawKv(await _space(store, address, space))
         else:
             raw = await RawPostgres.open(address, f"space_{space}")
         try:
@@ -92,7 +110,31 @@ async def opened(store: str, address: str, space: int = 0) -> AsyncGenerator[Pai
             await raw.aclose()
 
 
+async def _space(store: str, address: str, space: int) -> Space:
+    """Return a raw client with the driver settings of the other benchmarks."""
+    if store == "kv+redis":
+        return await RedisSpace.open((await RawRedis.open(_url("redis", address, space))).client)
+    if store == "kv+postgres":
+        return PostgresSpace((await RawPostgres.open(address, f"space_{space}")).pool, f"space_{space}")
+    return S3Space(
+        S3Store(
+            _BUCKET,
+            prefix=f"space-{space}",
+            endpoint=address,
+            access_key_id=S3Server.KEY,
+            secret_access_key=S3Server.SECRET,
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0},
+        )
+    )
+
+
 def _url(store: str, address: str, space: int) -> str:
+    if store == "kv+s3":
+        credentials = f"access_key_id={S3Server.KEY}&secret_access_key={S3Server.SECRET}"
+        return f"kv+s3://{_BUCKET}/space-{space}?endpoint={address}&{credentials}"
+    if store.startswith("kv+"):
+        return "kv+" + _url(store.removeprefix("kv+"), address, space)
     if store == "local":
         return f"local:{Path(address) / str(space)}"
     if store == "redis":

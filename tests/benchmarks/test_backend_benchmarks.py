@@ -10,7 +10,8 @@ from benchmarks import backend_calls, cluster_nodes, list_gets, list_memory, lis
 from benchmarks._lists import Sizes
 from benchmarks._raw import UPDATES, message, same_calls, session
 from benchmarks._raw_postgres import RawPostgres
-from benchmarks._stores import STORES, opened, started
+from benchmarks._stores import KV_STORES, STORES, opened, started
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.unmeasured
 SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Pair, None]:
     """A backend and its raw client on one store."""
     with started(request.param, tmp_path) as address:
