@@ -47,9 +47,9 @@ def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]
     Raises:
         ServeError: If the options cannot go together.
     """
-    check(options)
     with ExitStack() as stack:
         stack.callback(bound.close)
+        check(options)
         if options.workers > 1:
             os.environ[FOLDER_VARIABLE] = stack.enter_context(tempfile.TemporaryDirectory(prefix="storescope-"))
         app: Any = partial(application, options)  # made in the worker: it cannot travel there

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from storescope.apps import main
 from storescope.apps.serve import _body
 from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._refusal import Refusal
@@ -206,21 +208,54 @@ async def test_mutual_tls(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["--host", "0.0.0.0"], "--token-file"),
-        (["--token-file", "none.toml"], "none.toml: cannot be read"),
-        (["--policy", "none.toml"], "none.toml"),
-        (["--backend", "redis://127.0.0.1:1"], "redis"),
         (["--auditor", "x.pub"], "--audit"),
         (["--tls-cert", "x.pem"], "--tls-key"),
         (["--tls-cert", "x.pem", "--tls-key", "x.key"], "PEM"),
         (["--unix-socket", "no/where"], "no/where"),
+        (["--backend", "memory:", "--workers", "2"], "memory: lives in one process"),
     ],
 )
-def test_what_cannot_be_served_is_said(tmp_path: Path, arguments: list[str], says: str) -> None:
+def test_what_cannot_be_asked_for_is_said(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: nothing is served yet."""
+    monkeypatch.setattr("sys.argv", ["storescope", "serve", "--port", "0", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert_said(capsys.readouterr().err, says)
+
+
+@pytest.mark.parametrize("extra", ["starlette", "uvicorn"])
+def test_what_is_not_installed_names_the_extra(
+    extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, extra, None)
+    monkeypatch.setattr("sys.argv", ["storescope", "serve"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert_said(capsys.readouterr().err, "pip install 'storescope[serve]'")
+
+
+def assert_said(text: str, says: str) -> None:
+    assert says in text
+    assert "Traceback" not in text
+    assert len([line for line in text.splitlines() if line.startswith(("storescope:", "Error:"))]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--token-file", "none.toml"], "none.toml: cannot be read"),
+        (["--policy", "none.toml"], "none.toml"),
+        (["--backend", "redis://127.0.0.1:1"], "redis"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(tmp_path: Path, arguments: list[str], says: str) -> None:
     done = storescope("serve", "--port", "0", *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith(("storescope:", "Error:"))]) == 1
+    assert_said(done.stderr, says)
 
 
 async def test_a_token_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

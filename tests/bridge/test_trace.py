@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.bridge.bridges import Bridge, serving
+from tests.middleware.emitted import types_of
+from tests.middleware.reference_page import rows
 from tests.otlp import collector, values
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def traced(bridge: Bridge) -> None:
     assert bridge.call("session.get", {"traceparent": SAMPLED["traceparent"][:-1] + "0"}, id="a").status == 200
     assert bridge.call("session.get", {"traceparent": "none"}, id="a").status == 200  # a trace of its own
     assert bridge.post(b"{", SAMPLED).status == 400
+    assert bridge.call("session.drop", SAMPLED, id="a").status == 501
 
 
 def exported(redis_url: str, folder: Path) -> Collected:
@@ -44,16 +47,14 @@ def test_one_trace_from_the_agent_to_the_driver(redis_url: str, tmp_path: Path) 
     spans = [span for span in collected.spans if span.trace_id.hex() == TRACE]
     requests = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert {span.parent_span_id.hex() for span in requests} == {AGENT}
-    assert [span.name for span in requests] == [
-        *["POST /v1/storage"] * 2,
-        "POST /v1/storage/batch",
-        "POST /v1/storage",
-    ]
-    statuses = [values(span.attributes)["http.response.status_code"] for span in requests]
-    assert statuses == [200, 404, 200, 400]
+    one, batch = "POST /v1/storage", "POST /v1/storage/batch"
+    told = [(span.name, values(span.attributes)["http.response.status_code"]) for span in requests]
+    assert told == [(one, 200), (one, 404), (batch, 200), (one, 400), (one, 501)]
+    page = {name: {cells[0]} for name, cells in rows("Spans of the bridge", "attribute").items()}
+    assert types_of(values(span.attributes) for span in requests) == page
     below = [[span for span in spans if span.parent_span_id == request.span_id] for request in requests]
     names = [[span.name for span in calls] for calls in below]
-    assert names == [["session.set"], ["session.update"], ["session.get"] * 2, []]
+    assert names == [["session.set"], ["session.update"], ["session.get"] * 2, [], []]
     for call in (span for calls in below for span in calls):
         drivers = [span for span in spans if span.parent_span_id == call.span_id]
         assert call.kind == Span.SPAN_KIND_INTERNAL

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import storescope
 from tests.bridge.bridges import Bridge, metric, serving, wait_for
 
 if TYPE_CHECKING:
@@ -111,11 +111,6 @@ def test_a_policy_that_is_wrong_is_counted(bridge: Bridge) -> None:
     policy.write_text(before.replace("2026-11", "2026-12"))
     wait_for(lambda: metric(bridge, "agent_storage_residency_policy_info", version="2026-12") == 1)
     wait_for(lambda: metric(bridge, "agent_storage_residency_policy_info") == 1)  # of the old one nothing is left
-
-
-def test_several_processes_need_a_store_that_they_share(tmp_path: Path) -> None:
-    done = storescope("serve", "--backend", "memory:", "--workers", 2, "--port", 0, cwd=tmp_path)
-    assert "memory: lives in one process" in assert_one_line(done, 2)
 
 
 def test_workers_that_cannot_start_end_it(tmp_path: Path) -> None:
