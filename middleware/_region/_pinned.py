@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from storescope.contract import IN_SESSION
@@ -9,6 +10,7 @@ from storescope.errors import BackendError, PolicyError, RecordNotFoundError
 from storescope.middleware._region._last_known import LastKnown
 from storescope.middleware._region._pins._identity import RegistryLostError
 from storescope.middleware._region._pins._lease import SessionBusyError
+from storescope.middleware._region._pins._names import name_checker
 from storescope.middleware._region._pins._pin import SPLIT, Pin, PinKey
 from storescope.middleware._region._rehoming import Rehoming
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._pins._registry import PinRegistry
 
 _TRIES = 5  # reads of a claim that changes while its session's lease is taken
+_ATTEMPTS = 50  # in the time that a call waits
 
 
 class _LookError(Exception):
@@ -40,6 +43,7 @@ class PinnedMap:
         self._leases = registry.leases
         self._claims = registry.claims
         self._clock = registry.timing.clock
+        self._wait = registry.timing.wait
         self._rehoming = Rehoming(registry, members)
         self._last_known = LastKnown(registry, self._follow)
 
@@ -58,7 +62,7 @@ class PinnedMap:
 
     def opener(self, operation: Operation) -> Callable[[Call], None]:
         """Return what decides about a call when it is opened, from the lease that is there, if one is."""
-        members, find = self._members, self._finder(operation)
+        members, find, check = self._members, self._finder(operation), name_checker(operation)
         name = operation.name
 
         def open_call(call: Call) -> None:
@@ -67,6 +71,7 @@ class PinnedMap:
             if lease is not None and lease.pin.tenant == call.context.tenant:
                 member = members.by_region.get(lease.pin.region)
             call.decision = member.memory.ask(name, call) if member is not None else members.opening(name, call)
+            check(call)
 
         return open_call
 
@@ -97,11 +102,10 @@ class PinnedMap:
         """Return a step for the set of a message or part: it is claimed for the session that it names."""
         entity = operation.entity
 
-        async def step(call: Call) -> Any:
-            self._admit(call)
+        async def attempt(call: Call) -> Any:
             return await self._put_into(call, PinKey(entity, call.params["id"]), call.params["value"]["sessionId"])
 
-        return step
+        return self._while_busy(attempt)
 
     async def _put_into(self, call: Call, key: PinKey, session: str) -> Any:
         """Write a message or part into a session: one that it is in already, or another."""
@@ -122,9 +126,8 @@ class PinnedMap:
         """Return a step for a call that names a message or part: its claim says which session it is in."""
         lease_of, name, entity, writes = self._claims.lease_of, operation.name, operation.entity, operation.writes
 
-        async def step(call: Call) -> Any:
+        async def attempt(call: Call) -> Any:
             key = PinKey(entity, call.params["id"])
-            self._admit(call)
             lease = lease_of(key) or await self._claimed(call, key)
             if lease is None:
                 return await (self._heal(call, key) if writes else self._unpinned(call, name))
@@ -132,6 +135,26 @@ class PinnedMap:
             if session != lease.key.id:
                 return await self._rehome(call, key, lease.key.id, PinKey("session", session))
             return await self._under(lease, call, name, writes=writes)
+
+        return self._while_busy(attempt)
+
+    def _while_busy(self, attempt: Step) -> Step:
+        """Return a step that tries again while others put the record, or another of its session, elsewhere.
+
+        Whoever is busy says so before anything is written.
+        """
+        clock, wait = self._clock, self._wait
+
+        async def step(call: Call) -> Any:
+            self._admit(call)
+            begun = clock()
+            while True:
+                try:
+                    return await attempt(call)
+                except SessionBusyError:
+                    if clock() - begun >= wait:
+                        raise
+                await asyncio.sleep(wait / _ATTEMPTS)
 
         return step
 

@@ -13,6 +13,7 @@ from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.unmeasured
 
@@ -66,6 +67,27 @@ async def test_all_layers_together_conform(backend_url: str) -> None:
 async def assert_conforms(wrapper: str, url: str) -> None:
     reopen = Reopen(f"{wrapping.__file__}:open_wrapped", (url, wrapper)) if shared(url) else None
     async with wrapping.open_wrapped(url, wrapper) as handlers:
-        results = await run(Subject(handlers, reopen), cases_for(wrapper, url))
+        await assert_all_pass(Subject(handlers, reopen), cases_for(wrapper, url), url)
+
+
+def each_pinned(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a test run on every store behind both that follow pins; in make test, on one store behind each."""
+    if LONG:
+        return pytest.mark.parametrize("wrapper", wrapping.PINNED)(test)
+    pairs = zip(wrapping.PINNED, ("memory", "local"), strict=True)
+    return pytest.mark.parametrize(("wrapper", "backend_url"), pairs, indirect=["backend_url"])(test)
+
+
+@each_pinned
+async def test_a_map_that_follows_pins_conforms(wrapper: str, backend_url: str, tmp_path: Path) -> None:
+    registry = f"local:{tmp_path / 'pins'}" if LONG and shared(backend_url) else "memory:"
+    settings = (backend_url, wrapper, registry)
+    reopen = None if registry == "memory:" else Reopen(f"{wrapping.__file__}:open_pinned", settings)
+    async with wrapping.open_pinned(*settings) as handlers:
+        await assert_all_pass(Subject(handlers, reopen), cases_for(wrapper, backend_url), backend_url)
+
+
+async def assert_all_pass(subject: Subject, cases: tuple[Case, ...], url: str) -> None:
+    results = await run(subject, cases)
     wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, url)]
     assert not wrong
