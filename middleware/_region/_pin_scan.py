@@ -191,7 +191,11 @@ def pin_of(places: tuple[Place, ...]) -> Pin:
     first = min(places)
     if len(places) == 1:
         return Pin(first.region, first.tenant)
-    return Pin(first.region, first.tenant, fence=Fence(NOBODY, SPLIT, {"places": sorted(places)}))
+    return Pin(
+        first.region,
+        first.tenant,
+        fence=Fence(NOBODY, SPLIT, {"places": [list(place) for place in sorted(places)]}),
+    )
 
 
 def _fault(pin: Pin, place: Place) -> str | None:

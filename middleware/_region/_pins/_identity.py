@@ -36,21 +36,23 @@ class Identity:
             RegistryLostError: If it has none, and is not empty or must not be begun.
             BackendError: If the registry cannot be reached.
         """
-        name = await read(self._engine)
+        self._name = await read(self._engine) or await self._begin(create=create)
+
+    async def _begin(self, *, create: bool) -> bytes:
+        if not create:
+            raise RegistryLostError(
+                "there is no pin registry: it was never begun, or it was emptied. `storescope residency scan "
+                "URL ... --policy F --pins URL --adopt` builds it from the labels of the stores; for new "
+                "stores create=True begins an empty one"
+            )
+        is_empty = not (await self._engine.list(EVERYTHING, limit=1)).keys
+        name = await begin(self._engine) if is_empty else await read(self._engine)  # it may be begun by now
         if name is None:
-            if not create:
-                raise RegistryLostError(
-                    "there is no pin registry: it was never begun, or it was emptied. `storescope residency scan "
-                    "URL ... --policy F --pins URL --adopt` builds it from the labels of the stores; for new "
-                    "stores create=True begins an empty one"
-                )
-            if (await self._engine.list(EVERYTHING, limit=1)).keys:
-                raise RegistryLostError(
-                    "the pin registry has lost its identity, and perhaps pins with it; rebuild it: `storescope "
-                    "residency scan URL ... --policy F --pins URL --adopt`"
-                )
-            name = await begin(self._engine)
-        self._name = name
+            raise RegistryLostError(
+                "the pin registry has lost its identity, and perhaps pins with it; rebuild it: `storescope "
+                "residency scan URL ... --policy F --pins URL --adopt`"
+            )
+        return name
 
     async def make_sure(self) -> None:
         """Make sure that it is still the registry that it was; learn which it is at the first time.
