@@ -24,6 +24,7 @@ class _Scheme(NamedTuple):
     module: str
     engine: str
     extra: str | None
+    cloud: str | None = None  # whose regions `region=` may name without saying so
 
 
 _SCHEMES: Mapping[str, _Scheme] = {
@@ -32,6 +33,7 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
+    "dynamodb": _Scheme("storescope.backends._dynamodb", "DynamoEngine", "dynamodb", cloud="aws"),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 
@@ -65,7 +67,8 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database.
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database;
+            `dynamodb://TABLE?region=eu-west-1` is a DynamoDB table, with the credentials that every AWS SDK finds.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -84,6 +87,9 @@ def open_backend(
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
             `sslrootcert`, `sslcert` and `sslkey`.
+            DynamoDB: `create` (False; True makes the table, with on-demand billing, and waits for it),
+            `endpoint_url` for a server that is not AWS's, `connect_timeout` (2 seconds), `timeout` (5 seconds for
+            each call), `max_connections` (20) and `max_attempts` (4, of a request that is throttled).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.
@@ -124,7 +130,11 @@ class Opening(AbstractAsyncContextManager[Backend]):
         target = Target.parse(self._url)
         scheme = _find_scheme(target.scheme)
         engine_class: _EngineClass = getattr(require_extra(scheme.module, extra=scheme.extra), scheme.engine)
-        common = read_options(CommonOptions, self._common, {k: v for k, v in target.query.items() if k in _COMMON})
+        common = read_options(
+            CommonOptions,
+            _named(self._common, scheme.cloud),
+            _named({k: v for k, v in target.query.items() if k in _COMMON}, scheme.cloud),
+        )
         common = common if self.may_probe else replace(common, probe=False)
         if common.tenancy not in {"shared", "required"}:
             raise BackendError("the option tenancy must be 'shared' or 'required'")
@@ -132,7 +142,7 @@ class Opening(AbstractAsyncContextManager[Backend]):
             engine_class.Options, self._options, {k: v for k, v in target.query.items() if k not in _COMMON}
         )
         report = BackendReport()
-        engine = await engine_class.open(target, options, Site(common.tenancy, report))
+        engine = await engine_class.open(target, options, Site(common.tenancy, report, common.region))
         try:
             info = await _describe(engine, common)
         except BaseException:
@@ -149,8 +159,16 @@ def open_unprobed(url: str) -> Opening:
 
 async def _describe(engine: _OpenedEngine, common: CommonOptions) -> BackendInfo:
     named = replace(engine.info, name=common.name)
-    found = await find_region(common.region, named, engine.marker, probe=common.probe)
+    found = await find_region(common.region or named.region, named, engine.marker, probe=common.probe)
     return replace(named, region=found.region, region_confidence=found.confidence)
+
+
+def _named(options: Mapping[str, Any], cloud: str | None) -> dict[str, Any]:
+    """Return options whose region says whose it is: `eu-west-1` can be nobody's but the store's own cloud's."""
+    region = options.get("region")
+    if cloud is None or not isinstance(region, str) or not region or ":" in region:
+        return dict(options)
+    return {**options, "region": f"{cloud}:{region}"}
 
 
 def _find_scheme(name: str) -> _Scheme:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import DynamoDBLocal, Dynalite, PostgresServer, RedisServer
 from tests.wheel import build_wheel
 
 if TYPE_CHECKING:
@@ -57,10 +57,52 @@ def postgres_url(shared_postgres_server: PostgresServer) -> str:
     return f"{shared_postgres_server.url}?migrate=true&schema=test_{uuid4().hex}"
 
 
-@pytest.fixture(params=["local", "memory", "postgres", "redis"])
+@pytest.fixture(scope="session")
+def aws_credentials() -> Generator[None, None, None]:
+    """Credentials where every AWS SDK finds them first; no server of the tests looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_dynalite(
+    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
+) -> Generator[Dynalite, None, None]:
+    """One dynalite for the whole session. Tests must leave it running: use `dynamodb_url`."""
+    server = Dynalite(tmp_path_factory.mktemp("dynalite")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_dynamodb_local(
+    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
+) -> Generator[DynamoDBLocal, None, None]:
+    """One DynamoDB Local for the whole session. Tests must leave it running: use `dynamodb_local_url`."""
+    server = DynamoDBLocal(tmp_path_factory.mktemp("dynamodb-local")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def dynamodb_url(shared_dynalite: Dynalite) -> str:
+    """The URL of a table of dynalite's that no other test has."""
+    return shared_dynalite.url(f"test-{uuid4().hex}")
+
+
+@pytest.fixture
+def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
+    """The URL of a table of DynamoDB Local's that no other test has."""
+    return shared_dynamodb_local.url(f"test-{uuid4().hex}")
+
+
+@pytest.fixture(params=["dynamodb", "dynamodb_local", "local", "memory", "postgres", "redis"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param in {"postgres", "redis"}:
+    if request.param not in {"local", "memory"}:
         url: str = request.getfixturevalue(f"{request.param}_url")
         return url
     return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
