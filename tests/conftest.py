@@ -99,7 +99,7 @@ def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
     return shared_dynamodb_local.url(f"test-{uuid4().hex}")
 
 
-@pytest.fixture(params=["dynamodb", "dynamodb_local", "local", "memory", "postgres", "redis"])
+@pytest.fixture(params=["dynamodb", "local", "memory", "postgres", "redis"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
     if request.param not in {"local", "memory"}:

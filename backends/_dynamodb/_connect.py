@@ -18,7 +18,7 @@ from storescope import BackendError
 from storescope.backends._aws import aws_region
 from storescope.backends._dynamodb._connection import linked
 from storescope.backends._dynamodb._errors import DRIVER_ERRORS, backend_error, error_code
-from storescope.backends._dynamodb._schema import DEFINITION, check_description, check_table_name
+from storescope.backends._dynamodb_schema import DEFINITION, check_description, check_table_name
 
 if TYPE_CHECKING:
     from storescope.backends._dynamodb._connection import Links

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from storescope.backends._dynamodb._connection import Links
 
 _T = TypeVar("_T")
-_TRIES = 30
-_PAUSE, _LONGEST_PAUSE = 0.005, 0.2  # seconds
+_TRIES = 100
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.05  # seconds: some turns of a request
 
 
 class Again(Enum):

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Reopen, Result, Subject, run, run_case
 from tests.conformance import wrapping
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(params=["local", "memory", "postgres", "redis"])
+def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind but DynamoDB, which `test_dynamodb.py` takes through all cases at once."""
+    if request.param in {"postgres", "redis"}:
+        url: str = request.getfixturevalue(f"{request.param}_url")
+        return url
+    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
 
 
 def shared(url: str) -> bool:
