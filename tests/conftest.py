@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import DynamoDBLocal, Dynalite, PostgresServer, RedisServer
+from tests.servers import Dynalite, DynamoDBLocal, PostgresServer, RedisServer
 from tests.wheel import build_wheel
 
 if TYPE_CHECKING:

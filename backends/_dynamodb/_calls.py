@@ -1,4 +1,4 @@
-"""The requests that the tables make: each names its item by key, reads consistently, and writes under a condition."""
+"""The requests that the tables make: reads are consistent, and writes may be under a condition."""
 
 from __future__ import annotations
 
@@ -117,9 +117,7 @@ class Calls:
                 return items
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    async def scan(
-        self, kind: str, prefix: str, after: Key | None, limit: int
-    ) -> tuple[list[Item], Key | None]:
+    async def scan(self, kind: str, prefix: str, after: Key | None, limit: int) -> tuple[list[Item], Key | None]:
         """Return items of a kind whose partition begins with `prefix`, of the next `limit` items of any kind."""
         arguments: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
         names, values = {"#kind": "kind"}, {":kind": {"S": kind}}

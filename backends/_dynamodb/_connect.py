@@ -126,7 +126,12 @@ def _check_options(options: DynamoOptions) -> None:
     if options.endpoint_url:
         try:
             parts = urlsplit(options.endpoint_url)
-            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+            sound = (
+                parts.scheme in {"http", "https"}
+                and parts.hostname
+                and parts.port != 0
+                and "@" not in parts.netloc
+            )
         except ValueError:
             sound = False
         if not sound:

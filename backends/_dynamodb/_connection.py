@@ -49,7 +49,7 @@ class Links:
         self.generation = 0
 
     def renew(self, generation: int) -> None:
-        """Use no connection any more that is as old as one which failed. Of many that fail together, one counts."""
+        """Use no connection again that is as old as one which failed. Of many that fail together, one counts."""
         if generation == self.generation:
             self.generation += 1
 
@@ -69,7 +69,7 @@ class Links:
             ATTEMPT.get().sent = False
 
     def _may_retry(self, *, attempts: int, operation: Any, **_: Any) -> bool | None:
-        """Say False to a write that may have been applied: a second one could undo a later write of somebody else."""
+        """Say False to a write whose fate is open: to send it again could undo a later one of somebody else."""
         if attempts > 1:
             self.report.add("retries")
         return False if operation.name in _WRITES and ATTEMPT.get().sent else None
@@ -96,7 +96,7 @@ def linked(links: Links) -> type[AIOHTTPSession]:
             for old in [number for number in self._generations if number < generation]:
                 await self._generations.pop(old).close()
 
-        async def __aexit__(self, *raised: Any) -> None:
+        async def __aexit__(self, *raised: object) -> None:
             await self._close_before(links.generation + 1)
             await super().__aexit__(*raised)
 

@@ -3,7 +3,7 @@
 | record | pk | sk | attributes |
 |---|---|---|---|
 | session, sandbox, setup | `TENANT#session#ID` | `-` | `kind`, `ver`, `body` |
-| message, part: the record | `TENANT#messages#SESSION` | sequence number | `id`, `ver`, `body`; `moving`, or `gone` |
+| message, part: the record | `TENANT#messages#SESSION` | a number | `id`, `ver`, `body`; `moving`, or `gone` |
 | message, part: the pointer | `TENANT#message#ID` | `-` | `kind`, `ver`, `home`, `seq`; `old_home`, `old_seq` |
 | a session's counter | `TENANT#messages#SESSION` | `-` | `n` |
 | the residency marker | `$residency` | `-` | `marker` |
@@ -64,7 +64,9 @@ def check_size(item: Item) -> Item:
     """
     size = _HEADROOM + sum(len(name) + _bytes(value) for name, value in item.items())
     if size > _MAX_BYTES:
-        raise RecordTooLargeError(f"the record is larger than the {_MAX_BYTES:,} bytes that DynamoDB keeps in an item")
+        raise RecordTooLargeError(
+            f"the record is larger than the {_MAX_BYTES:,} bytes that DynamoDB keeps in an item"
+        )
     return item
 
 

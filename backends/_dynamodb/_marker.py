@@ -27,7 +27,7 @@ class DynamoMarker:
         self._place = place
 
     async def identify(self) -> Identity:
-        """Return endpoint and table, and the table's own id, which a restored or replaced table does not take along."""
+        """Return endpoint and table, and the table's own id, which no restored or replaced table has."""
         host = f"[{self._place.host}]" if ":" in self._place.host else self._place.host
         place = f"dynamodb://{host}:{self._place.port}/{self._place.table}"
         machine = machine_id() if is_here(self._place.host) else ""

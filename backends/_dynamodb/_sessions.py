@@ -1,12 +1,12 @@
 """The records that belong to a session: in its partition, in order of their arrival, each with a pointer to it.
 
-No two items can be written together without DynamoDB's transactions, which cost twice as much. So each step leaves
-a state in which every reader knows where the record is, and whoever is killed between two steps leaves one too:
+No two items can be written together without DynamoDB's transactions, which cost twice as much. So each step
+leaves a state in which every reader knows where the record is, also if the writer is killed there:
 
-- *Insert*: a number from the session's counter; the pointer; the record, if nothing lies there. The last one counts.
+- *Insert*: a number from the session's counter; the pointer; the record, if nothing lies there, which counts.
 - *Replace, update*: the record, if it is as it was read, or (for a `set`) not about to move.
-- *Move*: a number from the other session's counter; the pointer, to there, with the old place; a mark on the record
-  at the old place, which nobody writes from then on; the record at the new place, if nothing lies there, which
+- *Move*: a number from the other session's counter; the pointer, to there, with the old place; a mark on the
+  record at the old place, which nobody writes from then on; the record at the new place, if nothing lies there, which
   counts; the old one is deleted. Until it counts the record is at the old place, and a reader looks there too.
 - *Take back* an insert or a move that somebody left undone (or is slow with): what blocks its place, so that it
   cannot count any more; the pointer, to the old place.

@@ -10,8 +10,16 @@ import orjson
 
 from storescope.backends._codec import decode, encode, merge
 from storescope.backends._dynamodb._calls import unchanged
+from storescope.backends._dynamodb._items import (
+    ALONE,
+    check_size,
+    encoded,
+    key,
+    new_version,
+    partition,
+    read_partition,
+)
 from storescope.backends._dynamodb._server import AGAIN
-from storescope.backends._dynamodb._items import ALONE, check_size, encoded, key, new_version, partition, read_partition
 from storescope.backends._scan import ScannedRecord, ScanPage, bad_cursor
 
 if TYPE_CHECKING:
@@ -79,11 +87,11 @@ class RecordTable(DynamoTable):
         await self._server.run(partial(self._calls.put, self._item(tenant, id, encode(record))), writes=True)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
-        """Merge `updates` in and return the record; None if there is none. Two requests, if nobody else writes it."""
+        """Merge `updates` in and return the record; None if there is none. Two requests if nobody interferes."""
         patch = encode(updates)
         pk = self._pk(tenant, id)
 
-        async def swap(_: int) -> Record | None | Again:
+        async def swap(_: int) -> Record | Again | None:
             old = await self._calls.get(key(pk))
             if old is None:
                 return None

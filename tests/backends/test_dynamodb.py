@@ -1,4 +1,4 @@
-"""`dynamodb://`: what can be wrong with table, key and credentials; and what a writer leaves that dies half-way."""
+"""`dynamodb://`: what can be wrong with table, key and credentials; what a writer that dies half-way leaves."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PASSWORD = "hunter2-canary"
 
 
-@pytest.fixture(params=["local", "postgres", "redis"])
+@pytest.fixture(params=["dynamodb", "local", "postgres", "redis"])
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local":
         return f"local:{tmp_path / 'store'}?busy_timeout=5"
@@ -116,7 +116,9 @@ async def test_a_marker_of_another_place_is_a_conflict(
     """Whatever the marker is bound to: each of it has to be the same."""
     marker = await backend.admin.mark(EU)
     bound = [name for name, value in asdict(marker.identity).items() if value]
-    more = {"sqlite": {"file"}, "postgresql": {"cluster"}, "redis": set[str]()}[backend.info.system]
+    more = {"sqlite": {"file"}, "postgresql": {"cluster"}, "redis": set[str](), "aws.dynamodb": {"cluster"}}[
+        backend.info.system
+    ]
     assert set(bound) == {"place", "machine"} | more
     for field in bound:
         caplog.clear()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["local", "memory", "postgres", "redis"])
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store of each kind but DynamoDB, which `test_dynamodb.py` takes through all cases at once."""
+    """The URL of an empty store of each kind but DynamoDB, which has a test for all cases at once."""
     if request.param in {"postgres", "redis"}:
         url: str = request.getfixturevalue(f"{request.param}_url")
         return url

@@ -18,7 +18,7 @@ if LONG:
 @pytest.mark.parametrize(("server", "wrapper"), RUNS)
 async def test_it_conforms(server: str, wrapper: str, request: pytest.FixtureRequest) -> None:
     """Cases that start processes, which import the SDK for seconds, wait for make test-long."""
-    arguments = (request.getfixturevalue(f"{server}_url"), wrapper)
+    arguments = (f"{request.getfixturevalue(f'{server}_url')}&timeout=60", wrapper)
     reopen = Reopen(f"{wrapping.__file__}:open_wrapped", arguments)
     cases = CASES if LONG else tuple(case for case in CASES if not case.needs_reopen)
     async with wrapping.open_wrapped(*arguments) as handlers:

@@ -29,6 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 LANGUAGES = {"python", "sh", "toml", "text", "json", "sql"}
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 DOCUMENTED_REDIS = "redis://localhost:6379/0"
+DOCUMENTED_DYNAMODB = "dynamodb://agents?region=eu-west-1"
 DOCUMENTED_POSTGRES = "postgresql://agent:secret@localhost:5432/agents"
 
 
@@ -57,7 +58,12 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=page_id)
 async def test_the_blocks_of_a_page_run_in_order(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str, postgres_url: str
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_url: str,
+    postgres_url: str,
+    dynamodb_url: str,
 ) -> None:
     """All but SQL: a test of Postgres runs the grants, and then works as the role that has them."""
     monkeypatch.chdir(tmp_path)
@@ -66,14 +72,21 @@ async def test_the_blocks_of_a_page_run_in_order(
     with Viewers() as viewers:
         if any("storescope view" in block.text for block in blocks(page)):  # else commands would wait for nobody
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{viewers.port}")
-        await _run_page(page, tmp_path, viewers, redis_url, postgres_url)
+        served = {
+            DOCUMENTED_REDIS: redis_url,
+            DOCUMENTED_POSTGRES: postgres_url,
+            DOCUMENTED_DYNAMODB: dynamodb_url,
+        }
+        await _run_page(page, tmp_path, viewers, served)
 
 
-async def _run_page(page: Path, folder: Path, viewers: Viewers, redis_url: str, postgres_url: str) -> None:
+async def _run_page(page: Path, folder: Path, viewers: Viewers, served: dict[str, str]) -> None:
     namespace: dict[str, Any] = {}
     printed = ""  # by the last command
     for block in blocks(page):
-        text = block.text.replace(DOCUMENTED_REDIS, redis_url).replace(DOCUMENTED_POSTGRES, postgres_url)
+        text = block.text
+        for documented, url in served.items():
+            text = text.replace(documented, url)
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":
