@@ -264,7 +264,7 @@ def _explain(error: Exception, table: str) -> BackendError:
         what = "the profile that AWS_PROFILE names is not in the AWS configuration"
     elif isinstance(error, aws.WaiterError):
         what = f"the table {table} did not become active; look at it in the AWS console"
-    elif isinstance(error, aws.HTTPClientError | OSError):
+    elif isinstance(error, aws.ConnectionError | aws.HTTPClientError | OSError):
         what = "cannot reach the endpoint; look at the region, endpoint_url and the network"
     else:
         what = f"the table {table} cannot be used"

@@ -11,6 +11,8 @@ from aiobotocore.httpsession import AIOHTTPSession
 from storescope.backends._dynamodb._errors import never_reached
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from storescope.reports import BackendReport
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
@@ -96,8 +98,10 @@ def linked(links: Links) -> type[AIOHTTPSession]:
             for old in [number for number in self._generations if number < generation]:
                 await self._generations.pop(old).close()
 
-        async def __aexit__(self, *raised: object) -> None:
+        async def __aexit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        ) -> None:
             await self._close_before(links.generation + 1)
-            await super().__aexit__(*raised)
+            await super().__aexit__(kind, error, trace)
 
     return LinkedSession

@@ -22,7 +22,7 @@ _RETRYABLE_CODES = frozenset(
         "ThrottlingException",
     }
 )
-_RETRYABLE = (aws.HTTPClientError, aws.CredentialRetrievalError, ResponseParserError, OSError)
+_RETRYABLE = (aws.ConnectionError, aws.HTTPClientError, aws.CredentialRetrievalError, ResponseParserError, OSError)
 _SERVER_FAULT = 500  # the first HTTP status with which a server says nothing of what it did
 DRIVER_ERRORS = (aws.BotoCoreError, aws.ClientError, ResponseParserError, OSError)
 

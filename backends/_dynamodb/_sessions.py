@@ -6,8 +6,8 @@ leaves a state in which every reader knows where the record is, also if the writ
 - *Insert*: a number from the session's counter; the pointer; the record, if nothing lies there, which counts.
 - *Replace, update*: the record, if it is as it was read, or (for a `set`) not about to move.
 - *Move*: a number from the other session's counter; the pointer, to there, with the old place; a mark on the
-  record at the old place, which nobody writes from then on; the record at the new place, if nothing lies there, which
-  counts; the old one is deleted. Until it counts the record is at the old place, and a reader looks there too.
+  record at the old place, which nobody writes from then on; the record at the new place, if nothing lies there,
+  which counts; the old one is deleted. Until it counts the record is at the old place; readers look there too.
 - *Take back* an insert or a move that somebody left undone (or is slow with): what blocks its place, so that it
   cannot count any more; the pointer, to the old place.
 - *Purge*: the record is replaced by what blocks its place, which counts; the pointer; the block.

@@ -51,7 +51,7 @@ class DynamoTable:
             if after is None:
                 break
         found = [await self._find(item) for item in items]
-        return ScanPage([record for record in found if record], after and _write_cursor(after))
+        return ScanPage([record for record in found if record], _write_cursor(after) if after else None)
 
     async def _find(self, item: Item) -> ScannedRecord | None:
         """Return the record that a scanned item stands for."""

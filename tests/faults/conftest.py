@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.sites import PostgresSite, RedisSite
-from tests.servers import PostgresServer, RedisServer
+from tests.faults.sites import DynamoSite, PostgresSite, RedisSite
+from tests.servers import Dynalite, PostgresServer, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,6 +33,13 @@ def postgres_site(durable_postgres: PostgresServer) -> PostgresSite:
 def redis_site(tmp_path: Path) -> Generator[RedisSite, None, None]:
     server = RedisServer(tmp_path, durable=True).start()
     yield RedisSite(server)
+    server.kill()
+
+
+@pytest.fixture
+def dynamodb_site(tmp_path: Path, aws_credentials: None) -> Generator[DynamoSite, None, None]:
+    server = Dynalite(tmp_path, durable=True).start()
+    yield DynamoSite(server)
     server.kill()
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 
 if TYPE_CHECKING:
-    from tests.servers import PostgresServer, RedisServer
+    from tests.servers import Dynalite, PostgresServer, RedisServer
 
 TIMEOUT = 0.6
 """Seconds that a call may take in these tests."""
@@ -81,6 +81,28 @@ class RedisSite:
 
     async def settle(self) -> None:
         """It is one thread, and takes what came first first."""
+
+
+class DynamoSite:
+    """A durable dynalite, and a table of its own."""
+
+    def __init__(self, server: Dynalite) -> None:
+        self._server = server
+        self.port = server.port
+        self.url = server.url("faults")
+        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def processes(self) -> list[int]:
+        return [self._server.pid]
+
+    async def settle(self) -> None:
+        """It is at what it was sent for a moment at most; the audit reads until all is still."""
 
 
 class PostgresSite:

@@ -55,10 +55,12 @@ def replay(lines: list[str], seed: int) -> Ledger:
     return ledger
 
 
-async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], Awaitable[None]]) -> None:
+async def kill_again_and_again(
+    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+) -> None:
     chance = random.Random(4711)
     acknowledged = under_way = 0
-    for seed in range(ROUNDS):
+    for seed in range(rounds):
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
@@ -71,8 +73,8 @@ async def kill_again_and_again(new_url: Callable[[], str], settle: Callable[[], 
             await audit(backend, ledger)  # what the next client finds stays so
         acknowledged += ledger.acknowledged
         under_way += sum(not history.is_certain for history in ledger.histories.values())
-    assert acknowledged > ROUNDS * TASKS  # they were killed in the midst of work,
-    assert under_way > ROUNDS  # and of calls
+    assert acknowledged > rounds * TASKS  # they were killed in the midst of work,
+    assert under_way > rounds  # and of calls
 
 
 async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
