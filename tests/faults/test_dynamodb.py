@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tests.faults.sites import DynamoSite
     from tests.faults.test_servers import Fault
 
-ROUNDS = 7 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1")) - 4
-"""3, and 206 in make test-long: the writer imports the SDK for a second or two each time."""
+ROUNDS = 7 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1")) - 3
+"""4, and 207 in make test-long: the writer imports the SDK for a second or two each time."""
 
 SOME = ("killed", "connections reset", "answers lost")
 
@@ -55,5 +55,8 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(d
 
 async def test_a_killed_client_loses_nothing(dynamodb_site: DynamoSite) -> None:
     await kill_again_and_again(
-        lambda: dynamodb_site.url.replace("faults", f"faults-{uuid4().hex}"), dynamodb_site.settle, rounds=ROUNDS
+        lambda: dynamodb_site.url.replace("faults", f"faults-{uuid4().hex}"),
+        dynamodb_site.settle,
+        rounds=ROUNDS,
+        pace=8,
     )

@@ -56,15 +56,16 @@ def replay(lines: list[str], seed: int) -> Ledger:
 
 
 async def kill_again_and_again(
-    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS, pace: float = 1
 ) -> None:
+    """Kill writers, and hold the store to what they were told; `pace` is how much slower it is than others."""
     chance = random.Random(4711)
     acknowledged = under_way = 0
     for seed in range(rounds):
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
-        seconds = chance.choice([0.01, 0.15]) * chance.random() if opened else chance.uniform(0, 0.4)
+        seconds = pace * chance.choice([0.01, 0.15]) * chance.random() if opened else pace * chance.uniform(0, 0.4)
         lines = write_and_be_killed(url, seed, seconds, opened=opened)
         ledger = replay(lines, seed)
         await settle()
