@@ -131,7 +131,7 @@ class _DynamoServer:
     def start(self) -> Self:
         """Start it and wait until it answers."""
         with (self._folder / "dynamodb.log").open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, **self._where())
+            self._process = subprocess.Popen[bytes](self._command(), stdout=log, stderr=log, **self._where())
         give_up = time.monotonic() + 6 * _START_SECONDS  # Java takes its time on a busy machine
         while time.monotonic() < give_up and self._process.poll() is None:
             if self._answers():

@@ -173,7 +173,6 @@ async def test_what_stays_throttled_is_retryable_and_was_not_applied(dynamodb_ur
         with refusing("ProvisionedThroughputExceededException") as url:
             async with open_backend(dynamodb_url, max_attempts=1) as other:
                 client = other._engine.setup._calls._client  # type: ignore[attr-defined] # only DynamoDB has it
-                client._endpoint.host = url.partition("endpoint_url=")[2]
                 client.meta.events.register_first(
                     "before-send.dynamodb",
                     lambda request, **_: setattr(request, "url", url.partition("endpoint_url=")[2]),
