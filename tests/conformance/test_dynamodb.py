@@ -10,9 +10,9 @@ from storescope.conformance import CASES, Reopen, Subject, run
 from tests.conformance import wrapping
 
 LONG = "STORESCOPE_LONG" in os.environ
-RUNS = [("dynamodb", "all"), ("dynamodb_local", "bare")]
-if LONG:
-    RUNS = [(server, wrapper) for server in ("dynamodb", "dynamodb_local") for wrapper in wrapping.WRAPPERS]
+SERVERS = ("dynamodb", "dynamodb_local")
+EACH = [(server, wrapper) for server in SERVERS for wrapper in wrapping.WRAPPERS]
+RUNS = EACH if LONG else [("dynamodb", "all"), ("dynamodb_local", "bare")]
 
 
 @pytest.mark.parametrize(("server", "wrapper"), RUNS)
