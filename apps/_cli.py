@@ -14,6 +14,7 @@ from storescope.apps._demo_command import demo
 from storescope.apps._dynamodb_commands import dynamodb
 from storescope.apps._load_command import load
 from storescope.apps._residency_commands import residency
+from storescope.apps._serve_command import serve, token
 from storescope.apps._view_command import view
 from storescope.errors import StorageError
 
@@ -35,6 +36,8 @@ def cli() -> None:
 cli.add_command(demo)
 cli.add_command(load)
 cli.add_command(view)
+cli.add_command(serve)
+cli.add_command(token)
 cli.add_command(audit)
 cli.add_command(dashboards)
 cli.add_command(residency)

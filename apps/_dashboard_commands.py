@@ -1,10 +1,14 @@
-"""`storescope dashboards`: the Grafana dashboards, generated anew."""
+"""`storescope dashboards`: the Grafana dashboards, generated anew, checked, drawn."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
+
+from storescope.apps._dashboard_check import check
+from storescope.apps._dashboard_export import export
+from storescope.apps._dashboard_preview import preview
 
 
 @click.group()
@@ -13,7 +17,7 @@ def dashboards() -> None:
 
     \b
     Example:
-      storescope dashboards build my-dashboards
+      storescope dashboards export monitoring --job agents --availability 0.995
     """
 
 
@@ -36,3 +40,8 @@ def build(folder: Path) -> int:
     for path in paths:
         click.echo(path)
     return 0
+
+
+dashboards.add_command(check)
+dashboards.add_command(export)
+dashboards.add_command(preview)

@@ -60,6 +60,13 @@ def _share(_: click.Context, __: click.Parameter, value: float) -> float:
     type=click.IntRange(0, 65_535),
     help="The port of 127.0.0.1 for metrics; 0 takes a free one.",
 )
+@click.option(
+    "--linger",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 3_600),
+    help="For how many seconds to serve metrics after the last call: a last scrape then sees all of it.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Let the sessions do what they did with this seed.")
 @click.option(
     "--keep",
@@ -76,6 +83,7 @@ def load(  # noqa: PLR0913 (click gives one for each option)
     errors: float,
     denials: float,
     metrics_port: int,
+    linger: float,
     seed: int | None,
     keep: Path | None,
     as_json: bool,
@@ -109,6 +117,7 @@ def load(  # noqa: PLR0913 (click gives one for each option)
         denials=denials,
         metrics_port=metrics_port,
         seed=randbits(32) if seed is None else seed,
+        linger=linger,
         keep=keep,
     )
     report = _run(options)

@@ -44,8 +44,10 @@ async def find_region(declared: str | None, info: BackendInfo, store: MarkerStor
     """
     said = {"region=": declared} if declared else {}
     named = aws_regions(info.address)
+    if info.region:  # what serves it over HTTP says where it stores
+        said["its server"] = info.region
     said |= {f"its address ({region})": region for region in named if region}
-    disputes: list[str] = []
+    disputes = ["its server sees a conflict already"] if info.region_confidence == "conflict" else []
     if probe:
         marker, difference = await _probe(store)
         said["its residency marker"] = marker.region
@@ -55,7 +57,7 @@ async def find_region(declared: str | None, info: BackendInfo, store: MarkerStor
         disputes.append(", ".join(f"{source} says {region}" for source, region in said.items()))
     if disputes:
         _warn(info, disputes)
-        return RegionFact(regions[0], "conflict")
+        return RegionFact(regions[0] if regions else None, "conflict")
     if not regions:
         return RegionFact(None, "declared")
     return RegionFact(regions[0], "probed" if probe or all(named) else "declared")

@@ -6,32 +6,26 @@ session: an update keeps its row's, a move takes the next one of the session tha
 
 from __future__ import annotations
 
-import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from storescope import BackendError, BackendInfo
 from storescope.backends._codec import decode, encode, merge
-from storescope.backends._local_marker import LocalMarker
+from storescope.backends._effects import Effect, rerunnable_id
+from storescope.backends._local_effects import LocalEffects, forget_effects, in_transaction
+from storescope.backends._local_file import FileOptions, LocalFile
 from storescope.backends._scan import page_of, read_place
-from storescope.backends._sqlite import open_file, open_reader, transaction, translated
+from storescope.backends._sqlite import RECORDS, transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
 
     from storescope.backends._codec import Record
+    from storescope.backends._local_effects import Job
     from storescope.backends._options import Target
     from storescope.backends._scan import ScanPage
+    from storescope.backends._sqlite_worker import Worker
     from storescope.backends._tables import Site
-    from storescope.reports import BackendReport
-
-_T = TypeVar("_T")
-
-_NOTICED = 0.1  # seconds in the queue from which on they count: to tell SQLite each time would cost more
 
 _GET = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND id = ?"
 _LIST = "SELECT body FROM records WHERE tenant = ? AND entity = ? AND session = ? ORDER BY seq"
@@ -52,51 +46,20 @@ ON CONFLICT(tenant, entity, id) DO UPDATE SET
 """
 
 
-class _Worker:
-    """A connection and the one thread that uses it.
-
-    Calls queue for the thread. While another process holds the write lock, each waits as long as it may from when
-    it was made, and not from its turn on: else the last of a hundred would wait a hundred times as long.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, name: str, *, busy_timeout: float) -> None:
-        self._connection = connection
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._patience = self._busy_timeout = busy_timeout
-
-    async def run(self, job: Callable[..., _T], *args: Any) -> _T:
-        """Run `job(connection, *args)` on the thread. Once it has begun, a cancelled call still ends it."""
-        try:
-            running = self._thread.submit(self._guarded, job, args, time.monotonic())
-        except RuntimeError:
-            raise BackendError("this local: backend is closed") from None
-        return await asyncio.wrap_future(running)
-
-    def _guarded(self, job: Callable[..., _T], args: tuple[Any, ...], called: float) -> _T:
-        with translated("run a statement"):
-            self._have_patience(time.monotonic() - called)
-            return job(self._connection, *args)
-
-    def _have_patience(self, waited: float) -> None:
-        """Wait for other processes as long as is left; a little in any case, so that a queue is no refusal."""
-        left = self._busy_timeout
-        if waited > _NOTICED:
-            left = max(left - waited, left / 500)
-        if left != self._patience:
-            self._patience = left
-            self._connection.execute(f"PRAGMA busy_timeout = {left * 1000:.0f}")
-
-    def close(self) -> None:
-        """Let what was begun end, and close the connection."""
-        self._thread.shutdown()
-        self._connection.close()
-
-
 class LocalTable:
     """The records of one entity."""
 
-    def __init__(self, entity: str, reader: _Worker, writer: _Worker, *, in_session: bool = False) -> None:
+    def __init__(
+        self,
+        entity: str,
+        reader: Worker,
+        writer: Worker,
+        effects: LocalEffects,
+        *,
+        in_session: bool = False,
+    ) -> None:
         self._entity = entity
+        self._effects = effects
         self._reader = reader
         self._writer = writer
         self._in_session = in_session
@@ -109,11 +72,21 @@ class LocalTable:
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         row = (tenant, self._entity, id, self._home(record), encode(record))
-        await self._writer.run(_put, row)
+        await self._write(tenant, id, "set", partial(_put, row=row))
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in, under the write lock, and return the record; None if there is none."""
-        return await self._writer.run(self._merge, (tenant, self._entity, id), encode(updates))
+        merge_in = partial(self._merge, key=(tenant, self._entity, id), updates=encode(updates))
+        text = await self._write(tenant, id, "update", merge_in)
+        return None if text is None else decode(text)
+
+    async def _write(self, tenant: str, id_: str, verb: str, job: Job) -> bytes | None:
+        """Run a job in a transaction; one of a rerun call only if it was not run before."""
+        call_id = rerunnable_id(self._effects.days)
+        if call_id is None:
+            return await self._writer.run(in_transaction, job)
+        effect = Effect(tenant, call_id, self._entity, verb, id_)
+        return await self._writer.run(self._effects.once, effect, job)
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion."""
@@ -132,14 +105,13 @@ class LocalTable:
         """Delete the record, and return whether there was one."""
         return await self._writer.run(_delete, (tenant, self._entity, id))
 
-    def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> Record | None:
-        with transaction(db):
-            text = _select(db, key)
-            if text is None:
-                return None
-            text, record = merge(text, updates)
-            db.execute(_PUT, (*key, self._home(record), text))
-            return record
+    def _merge(self, db: sqlite3.Connection, key: tuple[str, str, str], updates: bytes) -> bytes | None:
+        text = _select(db, key)
+        if text is None:
+            return None
+        text, record = merge(text, updates)
+        db.execute(_PUT, (*key, self._home(record), text))
+        return text
 
     def _home(self, record: Record) -> str | None:
         return record["sessionId"] if self._in_session else None
@@ -160,26 +132,24 @@ def _select_all(db: sqlite3.Connection, statement: str, args: tuple[Any, ...]) -
 
 def _delete(db: sqlite3.Connection, key: tuple[str, str, str]) -> bool:
     with transaction(db):
+        forget_effects(db, key)
         return db.execute(_PURGE, key).rowcount > 0
 
 
 def _put(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    with transaction(db):
-        db.execute(_PUT, row)
+    db.execute(_PUT, row)
 
 
 @dataclass(frozen=True, slots=True)
-class LocalOptions:
+class LocalOptions(FileOptions):
     """What `local:` takes.
 
     Attributes:
-        busy_timeout: The longest wait for another process that writes, in seconds; for each call, from when it
-            is made.
-        create: Whether to make the folder if it is not there.
+        effect_days: For how many days a write that came with a call id, as those of durable steps do, is known, so
+            that it is not made again; 0 for not at all.
     """
 
-    busy_timeout: float = 5.0
-    create: bool = True
+    effect_days: float = 0.0
 
 
 class LocalEngine:
@@ -187,29 +157,16 @@ class LocalEngine:
 
     Options: ClassVar = LocalOptions
 
-    def __init__(self, folder: Path, options: LocalOptions, report: BackendReport) -> None:
-        """Open the folder, and make it if it is not there. This waits for the disk.
-
-        Raises:
-            BackendError: If it cannot be opened, or is not ours.
-        """
-        self._report = report
-        path = folder / "storage.db"
-        if not options.create and not path.exists():
-            raise BackendError("this local: folder holds no storage; look at its path, or let create be True")
-        patience = options.busy_timeout
-        self._writer = _Worker(open_file(path, busy_timeout=patience), "storescope-writer", busy_timeout=patience)
-        self._reader = _Worker(
-            open_reader(path, busy_timeout=patience), "storescope-reader", busy_timeout=patience
-        )
-        report.set("connections_open", 2)
+    def __init__(self, file: LocalFile, effects: LocalEffects) -> None:
+        self._file = file
+        self._effects = effects
         self.session = self._table("session")
         self.message = self._table("message", in_session=True)
         self.part = self._table("part", in_session=True)
         self.sandbox = self._table("sandbox")
         self.setup = self._table("setup")
-        self.marker = LocalMarker(path, self._reader, self._writer)
-        self.info = BackendInfo(system="sqlite", namespace=str(folder), keeps_labels=True)
+        self.marker = file.marker
+        self.info = file.info
 
     @classmethod
     async def open(cls, target: Target, options: LocalOptions, site: Site) -> Self:
@@ -218,19 +175,12 @@ class LocalEngine:
         Raises:
             BackendError: If it names none, or the folder cannot be opened.
         """
-        path = target.rest.removeprefix("//")  # local:///data and local:/data are the same
-        if not path or "\0" in path:
-            raise BackendError("a local: backend is named by a folder, such as 'local:.storescope'")
-        return await asyncio.to_thread(cls, Path(path), options, site.report)
+        effects = LocalEffects(options.effect_days)
+        return cls(await LocalFile.open(target, "storage.db", RECORDS, options, site.report), effects)
 
     async def aclose(self) -> None:
         """Let what was begun end, and close the file."""
-        await asyncio.to_thread(self._close)
-        self._report.end()
-
-    def _close(self) -> None:
-        self._writer.close()
-        self._reader.close()
+        await self._file.aclose()
 
     def _table(self, entity: str, *, in_session: bool = False) -> LocalTable:
-        return LocalTable(entity, self._reader, self._writer, in_session=in_session)
+        return LocalTable(entity, self._file.reader, self._file.writer, self._effects, in_session=in_session)

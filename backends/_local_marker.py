@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from os import statvfs
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from storescope import BackendError
 from storescope.backends._identity import Identity
@@ -14,10 +14,9 @@ from storescope.backends._sqlite import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
     from pathlib import Path
 
-_T = TypeVar("_T")
+    from storescope.backends._sqlite_worker import Worker
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS residency_marker(one INTEGER PRIMARY KEY CHECK (one = 1), marker TEXT NOT NULL)
@@ -27,16 +26,10 @@ _READ = "SELECT marker FROM residency_marker"
 _PUT = "INSERT INTO residency_marker(one, marker) VALUES (1, ?) ON CONFLICT(one) DO "
 
 
-class _Worker(Protocol):
-    """A connection and its thread, as `_local.py` has them."""
-
-    async def run(self, job: Callable[..., _T], *args: Any) -> _T: ...
-
-
 class LocalMarker:
     """The marker of one SQLite file."""
 
-    def __init__(self, path: Path, reader: _Worker, writer: _Worker) -> None:
+    def __init__(self, path: Path, reader: Worker, writer: Worker) -> None:
         self._path = path
         self._reader = reader
         self._writer = writer

@@ -8,7 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from storescope.backends._backend import Backend
-from storescope.backends._local import LocalEngine, LocalOptions
+from storescope.backends._local import LocalEngine
+from storescope.backends._local_effects import LocalEffects
+from storescope.backends._local_file import FileOptions, LocalFile
+from storescope.backends._sqlite import RECORDS
 from storescope.reports import BackendReport
 
 if TYPE_CHECKING:
@@ -40,7 +43,9 @@ def local_storage(path: str | Path = ".storescope") -> Callable[[Store], Corouti
         with opening:
             if not opened:
                 report = BackendReport()
-                engine = LocalEngine(folder, LocalOptions(), report)
+                engine = LocalEngine(
+                    LocalFile(folder, "storage.db", RECORDS, FileOptions(), report), LocalEffects(0)
+                )
                 report.begin(engine.info)
                 opened.append(Backend(engine, engine.info))
             return opened[0]

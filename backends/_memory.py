@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storescope.backends._options import Target
     from storescope.backends._scan import ScanPage
     from storescope.backends._tables import Site
+    from storescope.reports import BackendReport
 
 
 class MemoryTable:
@@ -126,7 +127,8 @@ class MemoryEngine:
 
     Options: ClassVar = MemoryOptions
 
-    def __init__(self) -> None:
+    def __init__(self, report: BackendReport) -> None:
+        self._report = report  # held only weakly by who lists it: its zeros are told to who listens later, too
         self.session = MemoryTable()
         self.message = MemoryTable(in_session=True)
         self.part = MemoryTable(in_session=True)
@@ -136,7 +138,7 @@ class MemoryEngine:
         self.info = BackendInfo(system="memory", keeps_labels=True)
 
     @classmethod
-    async def open(cls, target: Target, options: MemoryOptions, site: Site) -> Self:  # noqa: ARG003 (it needs neither)
+    async def open(cls, target: Target, options: MemoryOptions, site: Site) -> Self:  # noqa: ARG003 (it has none)
         """Make an empty store.
 
         Raises:
@@ -144,7 +146,8 @@ class MemoryEngine:
         """
         if target.rest:
             raise BackendError("memory: takes no path; each open_backend('memory:') is a store of its own")
-        return cls()
+        return cls(site.report)
 
     async def aclose(self) -> None:
-        """Do nothing: the records go when the backend does."""
+        """Count no more; the records go when the backend does."""
+        self._report.end()

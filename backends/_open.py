@@ -32,8 +32,18 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "memory": _Scheme("storescope.backends._memory", "MemoryEngine", None),
     "redis": _Scheme("storescope.backends._redis", "RedisEngine", None),
     "rediss": _Scheme("storescope.backends._redis", "RedisEngine", None),
+    "redis+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
+    "rediss+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
     "dynamodb": _Scheme("storescope.backends._dynamodb", "DynamoEngine", "dynamodb", cloud="aws"),
+    "kv+local": _Scheme("storescope.backends._kv._backend", "LOCAL", None),
+    "kv+memory": _Scheme("storescope.backends._kv._backend", "MEMORY", None),
+    "kv+redis": _Scheme("storescope.backends._kv._backend", "REDIS", None),
+    "kv+rediss": _Scheme("storescope.backends._kv._backend", "REDISS", None),
+    "kv+postgresql": _Scheme("storescope.backends._kv._backend", "POSTGRES", None),
+    "kv+s3": _Scheme("storescope.backends._kv._backend", "S3", None),
+    "storescope+http": _Scheme("storescope.backends._http", "HttpEngine", "http"),
+    "storescope+https": _Scheme("storescope.backends._http", "HttpEngine", "http"),
 }
 _COMMON = ("region", "tenancy", "name", "probe")
 
@@ -67,8 +77,11 @@ def open_backend(
     Args:
         url: Which store. `local:PATH` is a folder on this machine (SQLite); `memory:` is for tests;
             `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS, is one Redis server;
-            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database;
-            `dynamodb://TABLE?region=eu-west-1` is a DynamoDB table, with the credentials that every AWS SDK finds.
+            `redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]`, or `rediss+cluster://`, a cluster;
+            `postgresql://[USER:PASSWORD@]HOST[:PORT]/DATABASE` is a Postgres database. With `kv+` before them,
+            and as `kv+s3://BUCKET[/PREFIX]`, records are kept by the KV layer (`create_kv`);
+            `storescope+http://HOST[:PORT]`, or `storescope+https://`, are handlers that `storescope serve`, or a
+            program in another language, serves elsewhere.
         region: Where the data rests, `aws:eu-west-1`, as the region guard should know it. The host's name says it
             too if it is an AWS endpoint's.
         tenancy: `required` keeps tenants apart: each call reaches only the records of the tenant that
@@ -80,9 +93,11 @@ def open_backend(
         **options: The store's own.
             `local:`: `busy_timeout` (5 seconds), the longest wait for another process that writes, and `create`
             (True); False refuses a folder that holds no storage.
+            `local:` and Postgres: `effect_days` (0), for how many days a write of a durable step is known, so that
+            a rerun does not write again.
             Redis: `prefix` (`storescope`) for its keys, `connect_timeout` (2 seconds), `timeout` (5 seconds for
-            each call), `max_connections` (20), and for TLS `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`
-            (paths).
+            each call), `max_connections` (20; in a cluster, to each node), and for TLS `ssl_ca_certs`,
+            `ssl_certfile` and `ssl_keyfile` (paths).
             Postgres: `migrate` (False; True makes the tables or brings them up to date), `schema`
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
@@ -90,6 +105,12 @@ def open_backend(
             DynamoDB: `create` (False; True makes the table, with on-demand billing, and waits for it),
             `endpoint_url` for a server that is not AWS's, `connect_timeout` (2 seconds), `timeout` (5 seconds for
             each call), `max_connections` (20) and `max_attempts` (4, of a request that is throttled).
+            S3: `endpoint`, `aws_region`, `access_key_id`, `secret_access_key`, `session_token`, `connect_timeout`
+            (5 seconds), `timeout` (10 seconds for each request), `max_requests` (32 at once).
+            Handlers served elsewhere: `token` (if left out, the environment's STORESCOPE_TOKEN), `timeout` (10
+            seconds for each call, its retries included), `connect_timeout` (2 seconds), `retries` (2), `socket`
+            (the path of a Unix socket, instead of the host), `max_connections` (100), and for TLS `ssl_ca_certs`,
+            `ssl_certfile` and `ssl_keyfile` (paths).
 
     Returns:
         Something to await, or to enter as an async context manager, which closes the backend at the end.

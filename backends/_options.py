@@ -5,7 +5,7 @@ No error here repeats what was given: a password whose `?` was not escaped ends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
@@ -48,6 +48,10 @@ class Target:
         except ValueError:
             raise BackendError("the URL's query must be name=value pairs, joined by '&'") from None
         return cls(scheme.lower(), rest, dict(pairs))
+
+    def below(self, scheme: str) -> Target:
+        """Return the URL of what lies below, `redis:` for `kv+redis:`."""
+        return replace(self, scheme=scheme)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def read_place(cursor: str | None) -> tuple[str, str]:
     """Return the tenant and id after which a page begins.
 
     Raises:
-        InvalidRecordError: If it is not what `page_of` wrote.
+        InvalidRecordError: If it is not what `cursor_at` wrote.
     """
     if cursor is None:
         return "", ""  # before every id: none is empty
@@ -69,4 +69,9 @@ def page_of(rows: Sequence[tuple[str, str, bytes]], limit: int) -> ScanPage:
     records = [ScannedRecord(tenant, id_, decode(text)) for tenant, id_, text in rows]
     if len(rows) < limit:
         return ScanPage(records, None)
-    return ScanPage(records, urlsafe_b64encode(orjson.dumps(rows[-1][:2])).decode())
+    return ScanPage(records, cursor_at(*rows[-1][:2]))
+
+
+def cursor_at(tenant: str, id_: str) -> str:
+    """Return the cursor of what comes after a place; `read_place` reads it."""
+    return urlsafe_b64encode(orjson.dumps((tenant, id_))).decode()

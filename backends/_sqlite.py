@@ -14,28 +14,41 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _VERSION = 1
-_SCHEMA = (
+RECORDS = (
     # seq orders a session's records; the two are empty for records that belong to no session.
     """
-    CREATE TABLE records(
+    CREATE TABLE IF NOT EXISTS records(
         tenant TEXT NOT NULL, entity TEXT NOT NULL, id TEXT NOT NULL, session TEXT, seq INTEGER NOT NULL,
         body BLOB NOT NULL, PRIMARY KEY (tenant, entity, id)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL",
-    f"PRAGMA user_version = {_VERSION}",
+    """
+    CREATE INDEX IF NOT EXISTS by_session ON records(tenant, entity, session, seq) WHERE session IS NOT NULL
+    """,
+    # What writes with a call id of their own returned.
+    """
+    CREATE TABLE IF NOT EXISTS effects(
+        tenant TEXT NOT NULL, call_id TEXT NOT NULL, entity TEXT NOT NULL, verb TEXT NOT NULL, id TEXT NOT NULL,
+        at REAL NOT NULL, result BLOB, PRIMARY KEY (tenant, call_id, entity, verb, id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS effects_of_record ON effects(tenant, entity, id)",
+    "CREATE INDEX IF NOT EXISTS effects_by_age ON effects(at)",
 )
+"""The tables of `storage.db`; those that an older file lacks are made when it is opened."""
+
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")  # another process is at it
 _RETRYABLE = (*_BUSY, "SQLITE_FULL")
 _PAUSE = 0.01  # seconds between two tries
 
 
-def open_file(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+def open_file(path: Path, *, busy_timeout: float, schema: tuple[str, ...] = RECORDS) -> sqlite3.Connection:
     """Open the database, and make it if it is not there.
 
     Args:
         path: The file. Its folder is made too, readable by this user alone.
         busy_timeout: The longest wait for another process, in seconds.
+        schema: The statements that make the tables that are not there.
 
     Raises:
         BackendError: If it cannot be opened, or is not ours. Nothing was changed.
@@ -50,7 +63,7 @@ def open_file(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     with translated("open"):
         connection = _connect(path, busy_timeout)
         try:
-            _prepare(connection, busy_timeout)
+            _prepare(connection, path, busy_timeout, schema)
         except BaseException:
             connection.close()
             raise
@@ -70,17 +83,17 @@ def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
 
 
-def _prepare(connection: sqlite3.Connection, busy_timeout: float) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, busy_timeout: float, schema: tuple[str, ...]) -> None:
     connection.execute("PRAGMA synchronous = FULL")
-    _check_version(connection)  # before the switch to WAL would change a file that is not ours
+    _check_version(connection, path)  # before the switch to WAL would change a file that is not ours
     _switch_to_wal(connection, busy_timeout)
     with transaction(connection):
-        if _check_version(connection) == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
+        _check_version(connection, path)
+        for statement in (*schema, f"PRAGMA user_version = {_VERSION}"):
+            connection.execute(statement)
 
 
-def _check_version(connection: sqlite3.Connection) -> int:
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
     version: int
     tables: int
     # One statement, so that no other process can make the tables between the two answers.
@@ -91,7 +104,7 @@ def _check_version(connection: sqlite3.Connection) -> int:
     if version > _VERSION:
         raise BackendError("this local: folder was written by a newer storescope; install that one")
     if version == 0 and tables:
-        raise BackendError("the file storage.db in this local: folder is another program's database")
+        raise BackendError(f"the file {path.name} in this local: folder is another program's database")
     return version
 
 

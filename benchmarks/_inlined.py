@@ -70,7 +70,9 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
     durations = {
         o: made.duration.labels("session.get", backend.label, region, o) for o in ("ok", "error", "denied")
     }
-    allowed = made.decisions.child("allow", "allowed", "eu-only", region)
+    allowed = made.decisions.reasons.child("allow", "allowed", "eu-only", region)
+    flow = made.decisions.flows.child("allow", region, region)
+    handler_time = made.backend_duration.labels("session.get", backend.label, region)
     audit_records = Counter("audit_records", "Audit records.", ["phase"], registry=registry).labels("outcome")
     ids, chain = Hmac(os.urandom(32)), Hmac(os.urandom(32))
     descriptor = os.open(audit_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -102,7 +104,11 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
                 raise refusal  # noqa: TRY301 (inline, as above)
             if not decision.allowed:
                 raise ResidencyError(decision.explain(), decision)  # noqa: TRY301
-            return await handler(id=id)
+            called = time.perf_counter_ns()
+            try:
+                return await handler(id=id)
+            finally:
+                handler_time.observe((time.perf_counter_ns() - called) / 1e9)
         except ResidencyError:
             outcome, error_type = "denied", "ResidencyError"
             raise
@@ -159,6 +165,7 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             else:
                 durations[outcome].observe((ended - begun) / 1e9)
             allowed.inc()
+            flow.inc()
             otel_context.detach(token)
             if span.is_recording():
                 span.set_attribute("agent_storage.outcome", outcome)

@@ -72,7 +72,7 @@ class RawRedis:
     async def get_message(self, id_: str) -> dict[str, Any] | None:
         """One script: GET of the pointer, HGET in the session's hash."""
         value: Any = await self._run("get_in_session", self._pointer(id_), self._hashes, id_)
-        return None if value is None else _merged(value.split(b"\n")[1:])
+        return None if value is None else merged(value.split(b"\n")[1:])
 
     async def set_message(self, id_: str, record: dict[str, Any]) -> None:
         """One script, that finds the record's place in its session and keeps it."""
@@ -87,7 +87,7 @@ class RawRedis:
         if value is None:
             return None
         seq, *texts = value.split(b"\n")
-        record = _merged(texts)
+        record = merged(texts)
         if len(texts) > 16:  # noqa: PLR2004 (as the backend does)
             digest = sha1(value, usedforsecurity=False).hexdigest()
             joined = seq + b"\n" + orjson.dumps(record)
@@ -97,10 +97,7 @@ class RawRedis:
     async def list_messages(self, session_id: str) -> list[dict[str, Any]]:
         """One HVALS, sorted here."""
         values: Any = await self.client.hvals(self._hashes + session_id)
-        split = [value.split(b"\n") for value in values]
-        split = [parts for parts in split if len(parts) > 1]  # the counter has one
-        split.sort(key=lambda parts: int(parts[0]))
-        return [_merged(parts[1:]) for parts in split]
+        return in_order(values)
 
     async def fill(self, messages: list[dict[str, Any]]) -> None:
         """Write the hashes and pointers in pipelines."""
@@ -133,7 +130,16 @@ class RawRedis:
         return await self.client.evalsha(self._digests[script], 1, key, *arguments)
 
 
-def _merged(texts: list[bytes]) -> dict[str, Any]:
+def in_order(values: list[bytes]) -> list[dict[str, Any]]:
+    """Return the records of a session's hash."""
+    split = [value.split(b"\n") for value in values]
+    split = [parts for parts in split if len(parts) > 1]  # the counter has one
+    split.sort(key=lambda parts: int(parts[0]))
+    return [merged(parts[1:]) for parts in split]
+
+
+def merged(texts: list[bytes]) -> dict[str, Any]:
+    """Return a record with its updates."""
     record: dict[str, Any] = orjson.loads(texts[0])
     for text in texts[1:]:
         record.update(orjson.loads(text))

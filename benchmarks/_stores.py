@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks._raw_local import RawLocal
 from benchmarks._raw_postgres import RawPostgres
 from benchmarks._raw_redis import RawRedis
+from benchmarks._raw_redis_cluster import RawRedisCluster
 from storescope.backends import open_backend
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks._raw import Raw
     from storescope.backends import Backend
 
-STORES = ("local", "redis", "postgres")
+STORES = ("local", "redis", "redis_cluster", "postgres")
 
 
 class Pair(NamedTuple):
@@ -34,24 +35,24 @@ def started(store: str, folder: Path) -> Generator[str]:
     """Start a store's server, and yield its address: a URL, or a folder.
 
     Postgres does not sync: how long a disk takes is the same for both sides, and would hide what is compared.
-    SQLite is no server; its threads stay on one core.
+    SQLite is no server; its threads stay on one core. The cluster has one node, for the same work on both sides.
     """
     (folder / store).mkdir()
     if store == "local":
         with one_core():
             yield str(folder / store)
-    elif store == "redis":
-        server = RedisServer(folder / store).start()
+    elif store == "postgres":
+        postgres = PostgresServer("fsync=off").create()
         try:
-            yield server.url
+            yield postgres.url
+        finally:
+            postgres.remove()
+    else:
+        server = RedisServer(folder / store) if store == "redis" else RedisCluster(folder / store, primaries=1)
+        try:
+            yield server.start().url
         finally:
             server.kill()
-    else:
-        cluster = PostgresServer("fsync=off").create()
-        try:
-            yield cluster.url
-        finally:
-            cluster.remove()
 
 
 @contextmanager
@@ -75,12 +76,14 @@ def one_core() -> Generator[None]:
 @asynccontextmanager
 async def opened(store: str, address: str, space: int = 0) -> AsyncGenerator[Pair]:
     """Open one of a store's spaces, which have nothing in common: a folder, a database or a schema."""
-    raw: RawLocal | RawRedis | RawPostgres
+    raw: Raw
     async with open_backend(_url(store, address, space)) as backend:
         if store == "local":
             raw = RawLocal(Path(address) / str(space) / "storage.db")
         elif store == "redis":
             raw = await RawRedis.open(_url(store, address, space))
+        elif store == "redis_cluster":
+            raw = await RawRedisCluster.open(address, f"space-{space}")
         else:
             raw = await RawPostgres.open(address, f"space_{space}")
         try:
@@ -94,4 +97,6 @@ def _url(store: str, address: str, space: int) -> str:
         return f"local:{Path(address) / str(space)}"
     if store == "redis":
         return f"{address.rpartition('/')[0]}/{space}"
+    if store == "redis_cluster":
+        return f"{address}?prefix=space-{space}"
     return f"{address}?migrate=true&schema=space_{space}"

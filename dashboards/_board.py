@@ -6,13 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from storescope.dashboards._annotations import marks
 from storescope.dashboards._panels import DATA_SOURCE
-from storescope.dashboards._queries import TARGET_LABELS, VARIABLES
+from storescope.dashboards._queries import TARGET_LABELS, VARIABLES, escaped
 from storescope.dashboards._sdk import JSONEncoder, dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from storescope.dashboards._objectives import Objectives
     from storescope.middleware._definitions import Metric
 
 SCHEMA_VERSION = 42  # the last of the classic schema: loads from Grafana 10 on
@@ -20,8 +22,8 @@ COLUMNS = 24
 TAG = "storescope"
 
 OBJECTIVE = "$objective"
-_OBJECTIVES = {"99 %": "0.99", "99.5 %": "0.995", "99.9 %": "0.999", "99.95 %": "0.9995", "99.99 %": "0.9999"}
-_DEFAULT_OBJECTIVE = "99.9 %"
+_SHARES = (0.99, 0.995, 0.999, 0.9995, 0.9999)
+_ANY = ".+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Board:
         description: What it answers.
         rows: From top to bottom.
         metric: The metric that the variables take their values from.
+        objectives: The job that they are narrowed to, and what the objective is at first.
+        one_backend: Whether it opens with one backend, the first, instead of all.
         objective: Whether a panel needs the objective.
     """
 
@@ -59,7 +63,9 @@ class Board:
     description: str
     rows: tuple[Row, ...]
     metric: Metric
+    objectives: Objectives
     objective: bool = False
+    one_backend: bool = False
 
     @property
     def file_name(self) -> str:
@@ -71,9 +77,12 @@ class Board:
         return json.dumps(self._model(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def _model(self) -> dashboard.Dashboard:
-        variables = [data_source(), *query_variables(self.metric)]
+        variables = [
+            data_source(),
+            *query_variables(self.metric, escaped(self.objectives.job), one_backend=self.one_backend),
+        ]
         if self.objective:
-            variables.append(objective())
+            variables.append(objective(self.objectives.availability))
         return dashboard.Dashboard(
             uid=self.uid,
             title=self.title,
@@ -86,6 +95,7 @@ class Board:
             schema_version=SCHEMA_VERSION,
             version=1,
             panels=list(lay_out(self.rows)),
+            annotations=marks(),
             templating=dashboard.DashboardDashboardTemplating(list_val=variables),
             links=[_siblings()],
         )
@@ -133,22 +143,30 @@ def data_source() -> dashboard.VariableModel:
     )
 
 
-def query_variables(metric: Metric) -> list[dashboard.VariableModel]:
+def query_variables(metric: Metric, job: str, *, one_backend: bool = False) -> list[dashboard.VariableModel]:
     """Return one variable per label that the metric has, each narrowed by those before it."""
     names = [name for name in VARIABLES if name in TARGET_LABELS or name in metric.labels]
     return [
-        _query_variable(name, label_values(metric, name, names[:position])) for position, name in enumerate(names)
+        _query_variable(
+            name,
+            label_values(metric, name, job if name == "job" else None, names[:position]),
+            everything=job if name == "job" else _ANY,
+            all_at_first=not (one_backend and name == "backend"),
+        )
+        for position, name in enumerate(names)
     ]
 
 
-def label_values(metric: Metric, label: str, narrowed_by: list[str]) -> str:
+def label_values(metric: Metric, label: str, job: str | None, narrowed_by: list[str]) -> str:
     """Ask for every value that a label has."""
     matchers = ", ".join(f'{name}=~"${name}"' for name in narrowed_by)
+    if job not in {None, _ANY}:
+        matchers = f'job=~"{job}"'
     selector = f"{metric.name}{{{matchers}}}" if matchers else metric.name
     return f"label_values({selector}, {label})"
 
 
-def _query_variable(name: str, definition: str) -> dashboard.VariableModel:
+def _query_variable(name: str, definition: str, *, everything: str, all_at_first: bool) -> dashboard.VariableModel:
     query: dict[str, Any] = {"qryType": 1, "query": definition, "refId": f"variable-{name}"}
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.QUERY,
@@ -160,25 +178,29 @@ def _query_variable(name: str, definition: str) -> dashboard.VariableModel:
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=dashboard.VariableSort.ALPHABETICAL_ASC,
         multi=True,
-        include_all=True,
+        include_all=all_at_first,
         # Not the list of all values, which would outgrow the URL; Grafana escapes the others for `=~` itself.
-        all_value=".+",
-        current=dashboard.VariableOption(selected=True, text=["All"], value=["$__all"]),
+        all_value=everything,
+        # With nothing selected Grafana takes the first value.
+        current=dashboard.VariableOption(
+            selected=all_at_first, text=["All"] if all_at_first else [], value=["$__all"] if all_at_first else []
+        ),
     )
 
 
-def objective() -> dashboard.VariableModel:
+def objective(availability: float) -> dashboard.VariableModel:
     """Let the viewer choose the share of calls that may not fail."""
+    shares = sorted({*_SHARES, availability})
     options = [
-        dashboard.VariableOption(selected=text == _DEFAULT_OBJECTIVE, text=text, value=value)
-        for text, value in _OBJECTIVES.items()
+        dashboard.VariableOption(selected=share == availability, text=f"{share * 100:.6g} %", value=f"{share:.8g}")
+        for share in shares
     ]
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.CUSTOM,
         name=OBJECTIVE.removeprefix("$"),
         label="Objective",
         description="The share of storage calls that must not end in an error.",
-        query=", ".join(f"{text} : {value}" for text, value in _OBJECTIVES.items()),
+        query=", ".join(f"{option.text} : {option.value}" for option in options),
         options=options,
         current=next(option for option in options if option.selected),
         allow_custom_value=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from storescope.dashboards._sdk import (
     bargauge,
     common,
     dashboard,
+    gauge,
     heatmap,
     prometheus,
     stat,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 DATA_SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _NEUTRAL = "blue"  # for numbers of which no size is wrong by itself
 _LAST = ["lastNotNull"]
 
@@ -42,6 +45,7 @@ class Spec:
         height: Rows of the grid.
         steps: From which value on which colour; below the first it is green. Empty if no value is wrong.
         falling: Whether small values are the bad ones: below the first step it is red.
+        empty: What stands there when there is nothing to show.
     """
 
     id: int
@@ -53,6 +57,7 @@ class Spec:
     height: int = 8
     steps: tuple[tuple[float, str], ...] = ()
     falling: bool = False
+    empty: str = "no traffic"
 
     @property
     def description(self) -> str:
@@ -65,7 +70,7 @@ def query(vector: Vector, legend: str, *labels: str, exemplars: bool = False) ->
 
     Args:
         vector: The expression.
-        legend: The fixed words of its legend.
+        legend: The fixed words of its legend, with `{{label}}` where a label's value goes.
         *labels: The labels whose values come before them.
         exemplars: Whether to ask for the traces behind the numbers, too.
     """
@@ -87,7 +92,7 @@ def instant(vector: Vector, legend: str, *labels: str) -> prometheus.Dataquery:
 
 
 def _legend(vector: Vector, legend: str, labels: tuple[str, ...]) -> str:
-    vector.require(*labels)
+    vector.require(*labels, *_PLACEHOLDER.findall(legend))
     return " ".join((*(f"{{{{{label}}}}}" for label in labels), *((legend,) if legend else ())))
 
 
@@ -136,6 +141,19 @@ def number(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     return panel
 
 
+def dial(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
+    """Build a gauge of a share, from 0 to 1."""
+    options = gauge.Options(
+        reduce_options=common.ReduceDataOptions(values=False, calcs=_LAST, fields=""),
+        show_threshold_markers=True,
+    )
+    panel = _panel("gauge", spec, (target,), options)
+    defaults = _defaults(spec)
+    defaults.min_val, defaults.max_val = 0, 1
+    panel.field_config = dashboard.FieldConfigSource(defaults=defaults)
+    return panel
+
+
 def bars(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     """Build one horizontal bar per series, as of the end of the time range."""
     options = bargauge.Options(
@@ -156,10 +174,10 @@ def bars(spec: Spec, target: prometheus.Dataquery) -> dashboard.Panel:
     return panel
 
 
-def heat(spec: Spec, buckets: Vector) -> dashboard.Panel:
-    """Build a heatmap of a histogram's buckets over time."""
+def heat(spec: Spec, buckets: Vector, *, exemplars: bool = False) -> dashboard.Panel:
+    """Build a heatmap of a histogram's buckets over time, with the traces behind them if it has exemplars."""
     buckets.require("le")
-    target = query(buckets, "", "le", exemplars=True)
+    target = query(buckets, "", "le", exemplars=exemplars)
     target.format_val = prometheus.PromQueryFormat.HEATMAP
     options = heatmap.Options(
         y_axis=heatmap.YAxisConfig(unit=spec.unit),
@@ -176,23 +194,24 @@ def heat(spec: Spec, buckets: Vector) -> dashboard.Panel:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of numbers in a table: its heading, what it holds, its unit and thresholds."""
+    """One column of numbers in a table: its heading, what it holds, its unit and thresholds, as in `Spec`."""
 
     title: str
     vector: Vector
     unit: str
     steps: tuple[tuple[float, str], ...] = ()
+    falling: bool = False
 
 
-def rows(spec: Spec, label: str, columns: Sequence[Column]) -> dashboard.Panel:
-    """Build a table with one row per value of `label`."""
-    targets = [instant(column.vector, column.title, label) for column in columns]
+def rows(spec: Spec, labels: tuple[str, ...], columns: Sequence[Column]) -> dashboard.Panel:
+    """Build a table with one row per value of `labels`."""
+    targets = [instant(column.vector, column.title, *labels) for column in columns]
     for target in targets:
         target.format_val = prometheus.PromQueryFormat.TABLE
     panel = _panel("table", spec, targets, table.Options(show_header=True))
     panel.transformations = [
         dashboard.DataTransformerConfig(id_val="merge", options={}),
-        dashboard.DataTransformerConfig(id_val="organize", options=_columns(label, columns)),
+        dashboard.DataTransformerConfig(id_val="organize", options=_columns(labels, columns)),
     ]
     panel.field_config = dashboard.FieldConfigSource(
         defaults=_defaults(spec, table.FieldConfig()), overrides=[_override(column) for column in columns]
@@ -200,14 +219,17 @@ def rows(spec: Spec, label: str, columns: Sequence[Column]) -> dashboard.Panel:
     return panel
 
 
-def _columns(label: str, columns: Sequence[Column]) -> dict[str, Any]:
+def _columns(labels: tuple[str, ...], columns: Sequence[Column]) -> dict[str, Any]:
     """Name and order the merged columns, which Grafana calls `Value #A` and so on."""
     values = [f"Value #{letter}" for letter in ascii_uppercase[: len(columns)]]
     titles = [column.title for column in columns]
     return {
         "excludeByName": {"Time": True},
-        "indexByName": {name: position for position, name in enumerate((label, *values))},
-        "renameByName": {label: label.capitalize(), **dict(zip(values, titles, strict=True))},
+        "indexByName": {name: position for position, name in enumerate((*labels, *values))},
+        "renameByName": {
+            **{label: label.replace("_", " ").capitalize() for label in labels},
+            **dict(zip(values, titles, strict=True)),
+        },
     }
 
 
@@ -216,7 +238,9 @@ def _override(column: Column) -> dashboard.DashboardFieldConfigSourceOverrides:
     if column.steps:
         cell = {"type": common.TableCellDisplayMode.COLOR_TEXT}
         properties += [
-            dashboard.DynamicConfigValue(id_val="thresholds", value=_thresholds("green", column.steps)),
+            dashboard.DynamicConfigValue(
+                id_val="thresholds", value=_thresholds("red" if column.falling else "green", column.steps)
+            ),
             dashboard.DynamicConfigValue(id_val="custom.cellOptions", value=cell),
         ]
     return dashboard.DashboardFieldConfigSourceOverrides(
@@ -245,7 +269,7 @@ def _defaults(spec: Spec, custom: object | None = None) -> dashboard.FieldConfig
     base = _NEUTRAL if not spec.steps else "red" if spec.falling else "green"
     return dashboard.FieldConfig(
         unit=spec.unit,
-        no_value="no traffic",
+        no_value=spec.empty,
         thresholds=_thresholds(base, spec.steps),
         color=dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS),
         custom=custom,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from storescope.outcome import OUTCOMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from storescope.middleware._definitions import Metric
 
 INTERVAL = "$__rate_interval"
@@ -60,14 +62,51 @@ def series(metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ..
     Raises:
         ValueError: If the metric has no such part or label, or no call ever has such an outcome.
     """
+    known = _labels(metric, suffix)
+    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in known]
+    if "backend_region" in known:  # the region of a decision is the backend's, as everywhere else
+        matchers.append('backend_region=~"$region"')
+    return _select(metric, suffix, matchers, labels)
+
+
+def series_of(job: str, metric: Metric, suffix: Suffix = "", /, **labels: str | tuple[str, ...]) -> Vector:
+    """Select a metric's series for a rule, which knows no variables: those of the job.
+
+    Args:
+        job: A regular expression.
+        metric: Its definition.
+        suffix: Which part of a histogram.
+        **labels: What a label must be; a tuple for one of several.
+
+    Raises:
+        ValueError: If the metric has no such part or label, or no call ever has such an outcome.
+    """
+    return _select(metric, suffix, [f"job=~{quoted(job)}"], labels)
+
+
+def quoted(text: str) -> str:
+    """Write a string as PromQL does."""
+    return f'"{escaped(text)}"'
+
+
+def _labels(metric: Metric, suffix: Suffix) -> frozenset[str]:
+    return frozenset((*TARGET_LABELS, *metric.labels, *(("le",) if suffix == "_bucket" else ())))
+
+
+def _select(
+    metric: Metric, suffix: Suffix, matchers: list[str], labels: Mapping[str, str | tuple[str, ...]]
+) -> Vector:
     if suffix not in _SUFFIXES[metric.kind]:
         raise ValueError(f"{metric.name} is a {metric.kind}: it has no part {suffix!r}")
-    known = frozenset((*TARGET_LABELS, *metric.labels, *(("le",) if suffix == "_bucket" else ())))
-    vector = Vector(metric.name + suffix, known)
+    vector = Vector(metric.name + suffix, _labels(metric, suffix))
     vector.require(*labels)
-    matchers = [f'{name}=~"${name}"' for name in VARIABLES if name in known and name not in labels]
-    matchers += [_matcher(name, value) for name, value in labels.items()]
-    return Vector(f"{vector.expr}{{{', '.join(matchers)}}}", known)
+    chosen = [_matcher(name, value) for name, value in labels.items()]
+    return Vector(f"{vector.expr}{{{', '.join([*matchers, *chosen])}}}", vector.labels)
+
+
+def escaped(text: str) -> str:
+    """Write a string as it stands between PromQL's quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _matcher(label: str, value: str | tuple[str, ...]) -> str:
@@ -89,9 +128,13 @@ def increase(counter: Vector, window: str = RANGE) -> Vector:
 
 def total(vector: Vector, *by: str) -> Vector:
     """Add up, keeping the labels `by`."""
+    return _aggregate("sum", vector, by)
+
+
+def _aggregate(how: str, vector: Vector, by: tuple[str, ...]) -> Vector:
     vector.require(*by)
     grouping = f" by ({', '.join(by)}) " if by else ""
-    return Vector(f"sum{grouping}({vector.expr})", frozenset(by))
+    return Vector(f"{how}{grouping}({vector.expr})", frozenset(by))
 
 
 def ratio(part: Vector, whole: Vector) -> Vector:
@@ -106,6 +149,28 @@ def quantile(share: float, buckets: Vector, *by: str) -> Vector:
     buckets.require("le")
     grouped = total(buckets, *by, "le")
     return Vector(f"histogram_quantile({share:g}, {grouped.expr}) >= 0", frozenset(by))
+
+
+def whole(growth: Vector) -> Vector:
+    """Round a growth to whole things: `increase` extrapolates to the ends of its window, two become 2.1."""
+    return Vector(f"round({growth.expr})", growth.labels)
+
+
+def scaled(vector: Vector, text: str) -> Vector:
+    """Write an expression around another: `{}` stands for it. Its labels stay."""
+    return Vector(text.format(vector.expr), vector.labels)
+
+
+def less(whole: Vector, part: Vector) -> Vector:
+    """Subtract; never below 0, which what is counted at different moments could be."""
+    if part.labels != whole.labels:
+        raise ValueError(f"{sorted(whole.labels)} less {sorted(part.labels)} matches no series")
+    return Vector(f"clamp_min({whole.expr} - {part.expr}, 0)", whole.labels)
+
+
+def smallest(vector: Vector, *by: str) -> Vector:
+    """Keep the smallest, with the labels `by`."""
+    return _aggregate("min", vector, by)
 
 
 def top(count: int, vector: Vector) -> Vector:

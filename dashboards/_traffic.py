@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storescope.dashboards._board import OBJECTIVE, Board, Row
 from storescope.dashboards._measures import (
     BUDGET_STEPS,
@@ -11,27 +13,32 @@ from storescope.dashboards._measures import (
     QUANTILES,
     calls,
     latency,
+    latency_steps,
     share,
 )
 from storescope.dashboards._panels import Spec, bars, heat, instant, lines, number, query
-from storescope.dashboards._queries import RANGE, budget_left, increase, rate, series, top, total
+from storescope.dashboards._queries import RANGE, budget_left, increase, rate, series, top, total, whole
 from storescope.dashboards._traffic_breakdown import by_backend, by_operation, load
 from storescope.middleware._definitions import DURATION, ERRORS, IN_FLIGHT, OPERATIONS
 
+if TYPE_CHECKING:
+    from storescope.dashboards._objectives import Objectives
 
-def board() -> Board:
+
+def board(objectives: Objectives) -> Board:
     """Build it."""
     return Board(
         uid="storescope-storage-traffic",
         title="Storage traffic",
         description="Rate, errors and latency of the storage calls that agents make, by operation and by backend.",
-        rows=(overview(), slow(), failing(), by_operation(), by_backend(), load()),
+        rows=(overview(objectives), slow(objectives), failing(), by_operation(), by_backend(), load()),
         metric=OPERATIONS,
+        objectives=objectives,
         objective=True,
     )
 
 
-def overview() -> Row:
+def overview(objectives: Objectives) -> Row:
     """Is it working now?"""
     return Row(
         100,
@@ -75,6 +82,7 @@ def overview() -> Row:
                     unit="s",
                     width=4,
                     height=4,
+                    steps=latency_steps(objectives),
                 ),
                 query(latency(0.99), "p99"),
             ),
@@ -152,7 +160,7 @@ def overview() -> Row:
     )
 
 
-def slow() -> Row:
+def slow(objectives: Objectives) -> Row:
     """How fast is it?"""
     return Row(
         200,
@@ -168,6 +176,7 @@ def slow() -> Row:
                     unit="s",
                     width=12,
                     height=9,
+                    steps=latency_steps(objectives),
                 ),
                 *(query(latency(level), name, exemplars=True) for level, name in QUANTILES),
             ),
@@ -185,6 +194,7 @@ def slow() -> Row:
                     height=9,
                 ),
                 total(rate(series(DURATION, "_bucket")), "le"),
+                exemplars=True,
             ),
         ),
     )
@@ -207,7 +217,7 @@ def failing() -> Row:
                     "the driver's manual; a class of your own comes from your handler.",
                     unit="short",
                 ),
-                instant(top(10, total(increase(series(ERRORS)), "error_type")), "", "error_type"),
+                instant(top(10, whole(total(increase(series(ERRORS)), "error_type"))), "", "error_type"),
             ),
             lines(
                 Spec(

@@ -33,7 +33,7 @@ def by_operation() -> Row:
                     width=24,
                     height=12,
                 ),
-                "operation",
+                ("operation",),
                 columns,
             ),
         ),

@@ -4,7 +4,14 @@ from storescope.middleware._audit import AuditLog, AuditSink, OpenTelemetrySink,
 from storescope.middleware._drivers import instrument_drivers
 from storescope.middleware._logging import configure_logging
 from storescope.middleware._metrics import metrics
-from storescope.middleware._region import Decision, PolicyFile, ResidencyPolicy, region_guard
+from storescope.middleware._region import (
+    Decision,
+    PinRegistry,
+    PolicyFile,
+    ResidencyPolicy,
+    region_guard,
+    route_by_region,
+)
 from storescope.middleware._timeout import timeout
 from storescope.middleware._tracing import tracing
 
@@ -13,6 +20,7 @@ __all__ = [
     "AuditSink",
     "Decision",
     "OpenTelemetrySink",
+    "PinRegistry",
     "PolicyFile",
     "ResidencyPolicy",
     "StructlogSink",
@@ -21,6 +29,7 @@ __all__ = [
     "instrument_drivers",
     "metrics",
     "region_guard",
+    "route_by_region",
     "timeout",
     "tracing",
 ]

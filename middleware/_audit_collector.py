@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -14,12 +15,14 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from storescope.middleware import _definitions as definitions
+from storescope.middleware._audit._unaudited import Labels
 from storescope.middleware._audit._writing._stats import AuditStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from storescope.middleware._audit import AuditLog
+    from storescope.middleware._audit._layer import Audit
 
 
 class AuditCollector(Collector):
@@ -27,10 +30,13 @@ class AuditCollector(Collector):
 
     def __init__(self) -> None:
         self._logs: WeakSet[AuditLog] = WeakSet()
+        self._layers: WeakSet[Audit] = WeakSet()
 
-    def add(self, log: AuditLog) -> None:
-        """Count this log too; adding it twice counts it once."""
-        self._logs.add(log)
+    def add(self, layer: Audit) -> None:
+        """Count this layer and its logs too; adding one twice counts it once."""
+        self._layers.add(layer)
+        for log in layer.logs:
+            self._logs.add(log)
 
     def describe(self) -> Iterable[Metric]:
         """Return the families without samples, so that a name given twice is refused when registering."""
@@ -38,23 +44,36 @@ class AuditCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the families of this moment."""
-        logs = list(self._logs)
-        if not logs:
-            return []
-        stats = AuditStats.total(log.stats for log in logs)
-        return [
-            _counter(definitions.AUDIT_RECORDS, stats.records),
-            _counter(definitions.AUDIT_FAILURES, stats.failures),
-            _histogram(definitions.AUDIT_WAIT, stats),
-            _gauge(definitions.AUDIT_LAST_SEAL, max(log.stats.last_seal for log in logs)),
-            _gauge(definitions.AUDIT_DISK_FREE, min(log.disk_free_bytes() for log in logs)),
-        ]
+        layers, logs = list(self._layers), list(self._logs)
+        families = [_unaudited(layer.unaudited.counts() for layer in layers)] if layers else []
+        return families + (_of_logs(logs) if logs else [])
+
+
+def _of_logs(logs: list[AuditLog]) -> list[Metric]:
+    stats = AuditStats.total(log.stats for log in logs)
+    return [
+        _counter(definitions.AUDIT_RECORDS, stats.records),
+        _counter(definitions.AUDIT_FAILURES, stats.failures),
+        _histogram(definitions.AUDIT_WAIT, stats),
+        _gauge(definitions.AUDIT_LAST_SEAL, max(log.stats.last_seal for log in logs)),
+        _gauge(definitions.AUDIT_DISK_FREE, min(log.disk_free_bytes() for log in logs)),
+    ]
 
 
 def _counter(metric: definitions.Metric, values: dict[str, int]) -> Metric:
     family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
     for label, value in sorted(values.items()):
         family.add_metric([label], value)
+    return family
+
+
+def _unaudited(counts: Iterable[Counter[Labels]]) -> Metric:
+    metric, total = definitions.UNAUDITED, Counter[Labels]()
+    for each in counts:
+        total.update(each)  # `+` would drop the zeros
+    family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, value in sorted(total.items()):
+        family.add_metric(labels, value)
     return family
 
 

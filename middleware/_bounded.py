@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from storescope.call import BackendInfo
 
@@ -21,12 +21,31 @@ MOST_ERROR_TYPES = 50
 """For each operation on each backend."""
 
 MOST_DECISIONS = 1_000
-"""Label sets of decisions; a policy that is replaced again and again brings new rules."""
+"""Label sets of decisions; policies that are replaced bring new rules, a caller may claim any region."""
 
 MOST_STRANGERS = 50
 """Backends that a router chose and nobody listed, for each operation."""
 
 _MOST_REMEMBERED = 4_096  # decisions by identity; past this many they are forgotten together
+
+
+_T = TypeVar("_T")
+
+
+def by_member(backend: BackendInfo, make: Callable[[BackendInfo], _T]) -> Callable[[BackendInfo], _T]:
+    """Return what finds the series of the member that a router chose; those that it lists are made now."""
+    members = {member: make(member) for member in backend.members}
+    most = len(members) + MOST_STRANGERS
+
+    def chosen(member: BackendInfo) -> _T:
+        known = members.get(member)
+        if known is None:  # a router that did not list it
+            if len(members) >= most:
+                member = OTHER_BACKEND
+            known = members[member] = members.get(member) or make(member)
+        return known
+
+    return chosen
 
 
 class ErrorTypes:
@@ -47,28 +66,44 @@ class ErrorTypes:
         return child
 
 
-class Decisions:
-    """Counts residency decisions. The guard remembers its decisions, so each has its count at hand."""
+class _Bounded:
+    """A counter of which `MOST_DECISIONS` label sets have a series of their own."""
 
-    def __init__(self, counter: Counter) -> None:
+    def __init__(self, counter: Counter, *, keep: int) -> None:
+        """Bound it; beyond the bound, all labels but the first `keep` are `other`."""
         self._counter = counter
+        self._keep = keep
         self._label_sets: set[tuple[str, ...]] = set()
+
+    def child(self, *labels: str) -> Counter:
+        """Return what counts one label set."""
+        if labels not in self._label_sets:
+            if len(self._label_sets) >= MOST_DECISIONS:
+                others = (OTHER,) * (len(labels) - self._keep)
+                return self._counter.labels(*labels[: self._keep], *others)
+            self._label_sets.add(labels)
+        return self._counter.labels(*labels)
+
+
+class Decisions:
+    """Counts residency decisions, by reason and by flow. The guard remembers them, so each has its count."""
+
+    def __init__(self, counter: Counter, flows: Counter) -> None:
+        self.reasons = _Bounded(counter, keep=2)
+        self.flows = _Bounded(flows, keep=1)
         self.counts: dict[ResidencyDecision, Callable[[], None]] = {}
 
     def remember(self, decision: ResidencyDecision) -> Callable[[], None]:
         """Return what counts a decision that was not seen before."""
         if len(self.counts) >= _MOST_REMEMBERED:
             self.counts.clear()
-        labels = decision.effect, decision.code, decision.rule or "none", decision.backend_region or "unknown"
-        child = self.child(*labels)
-        self.counts[decision] = child.inc
-        return child.inc
+        origin, place = decision.caller_region or "unknown", decision.backend_region or "unknown"
+        by_reason = self.reasons.child(decision.effect, decision.code, decision.rule or "none", place).inc
+        by_flow = self.flows.child(decision.effect, origin, place).inc
 
-    def child(self, effect: str, code: str, rule: str, backend_region: str) -> Counter:
-        """Return what counts one label set; beyond the bound, rule and region are `other`."""
-        labels = (effect, code, rule, backend_region)
-        if labels not in self._label_sets:
-            if len(self._label_sets) >= MOST_DECISIONS:
-                return self._counter.labels(effect, code, OTHER, OTHER)
-            self._label_sets.add(labels)
-        return self._counter.labels(*labels)
+        def count() -> None:
+            by_reason()
+            by_flow()
+
+        self.counts[decision] = count
+        return count

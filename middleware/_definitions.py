@@ -53,6 +53,13 @@ DURATION = Metric(
     (*_CALL, "outcome"),
     DURATION_BUCKETS,
 )
+BACKEND_DURATION = Metric(
+    "agent_storage_backend_duration_seconds",
+    "histogram",
+    "How long the backend's own handlers took, without the layers around them, by the operation they served.",
+    _CALL,
+    DURATION_BUCKETS,
+)
 IN_FLIGHT = Metric(
     "agent_storage_operations_in_flight", "gauge", "Storage operations that have begun and not ended.", _CALL
 )
@@ -107,6 +114,12 @@ DECISIONS = Metric(
     "Residency decisions, by what was decided and why.",
     ("decision", "code", "rule", "backend_region"),
 )
+FLOWS = Metric(
+    "agent_storage_residency_flows_total",
+    "counter",
+    "Residency decisions, by where the call came from and where the data rests.",
+    ("decision", "caller_region", "backend_region"),
+)
 POLICY_INFO = Metric(
     "agent_storage_residency_policy_info",
     "gauge",
@@ -129,6 +142,12 @@ AUDIT_RECORDS = Metric(
 )
 AUDIT_FAILURES = Metric(
     "agent_storage_audit_failures_total", "counter", "Audit records that could not be written.", ("reason",)
+)
+UNAUDITED = Metric(
+    "agent_storage_unaudited_total",
+    "counter",
+    "Storage operations that ended without a record of it, because the audit log could not take it.",
+    _CALL,
 )
 AUDIT_WAIT = Metric(
     "agent_storage_audit_wait_seconds",
@@ -156,6 +175,7 @@ BUILD_INFO = Metric(
 METRICS = (
     OPERATIONS,
     DURATION,
+    BACKEND_DURATION,
     IN_FLIGHT,
     ERRORS,
     LISTED,
@@ -166,11 +186,13 @@ METRICS = (
     CONNECTIONS_OPEN,
     CONNECTIONS_WAITING,
     DECISIONS,
+    FLOWS,
     POLICY_INFO,
     RELOAD_FAILURES,
     EXCEPTION_EXPIRY,
     AUDIT_RECORDS,
     AUDIT_FAILURES,
+    UNAUDITED,
     AUDIT_WAIT,
     AUDIT_LAST_SEAL,
     AUDIT_DISK_FREE,

@@ -15,6 +15,7 @@ from storescope.middleware._audit_collector import AuditCollector
 from storescope.middleware._bounded import Decisions, ErrorTypes
 from storescope.middleware._log import telemetry_failed
 from storescope.middleware._policy_collector import PolicyCollector
+from storescope.replays import add_replay_listener
 from storescope.reports import add_listener
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from storescope import BackendInfo
     from storescope.middleware._definitions import Metric
+    from storescope.replays import Replay
     from storescope.reports import Count
 
 
@@ -31,16 +33,18 @@ class Instruments:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.operations = _counter(definitions.OPERATIONS, registry)
         self.duration = _histogram(definitions.DURATION, registry)
+        self.backend_duration = _histogram(definitions.BACKEND_DURATION, registry)
         self.in_flight = _gauge(definitions.IN_FLIGHT, registry)
         self.errors = _counter(definitions.ERRORS, registry)
         self.listed = _histogram(definitions.LISTED, registry)
         self.record_bytes = _histogram(definitions.RECORD_BYTES, registry)
-        self.replayed = _counter(definitions.REPLAYED, registry)
-        for name in OPERATIONS:
-            self.replayed.labels(name)  # starts at 0
+        self.replays = ReplayCounts(registry)
+        add_replay_listener(self.replays)
         self.backends = BackendCounts(registry)
         add_listener(self.backends)
-        self.decisions = Decisions(_counter(definitions.DECISIONS, registry))
+        self.decisions = Decisions(
+            _counter(definitions.DECISIONS, registry), _counter(definitions.FLOWS, registry)
+        )
         self._error_types: dict[tuple[str, ...], ErrorTypes] = {}
         self.policies = PolicyCollector()
         registry.register(self.policies)
@@ -70,7 +74,22 @@ class BackendCounts:
     def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
         """Add to one of them; two backends of one name add up."""
         try:
-            self._collectors[count].labels(info.label, info.region or "unknown").inc(amount)
+            self._collectors[count].labels(*info.labels).inc(amount)
+        except Exception as error:
+            telemetry_failed("metrics", error)
+
+
+class ReplayCounts:
+    """What workflow engines answered from their logs, as a metric."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        replayed = _counter(definitions.REPLAYED, registry)
+        self._count = {name: replayed.labels(name).inc for name in OPERATIONS}  # each starts at 0
+
+    def __call__(self, replay: Replay) -> None:
+        """Count one."""
+        try:
+            self._count[replay.operation]()
         except Exception as error:
             telemetry_failed("metrics", error)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prometheus_client import REGISTRY
 
 from storescope.middleware._audit._layer import Audit
-from storescope.middleware._bounded import MOST_STRANGERS, OTHER_BACKEND
+from storescope.middleware._bounded import by_member
+from storescope.middleware._handler_timer import handler_timer
 from storescope.middleware._instruments import instruments_of
 from storescope.middleware._log import telemetry_failed
 from storescope.middleware._meter import Meter
@@ -53,8 +55,7 @@ class Metrics:
         del info
         for layer in layers:
             if isinstance(layer, Audit):
-                for log in layer.logs:
-                    self._instruments.audit.add(log)
+                self._instruments.audit.add(layer)
             elif isinstance(layer, RegionGuard):
                 self._instruments.policies.add(layer)
 
@@ -62,19 +63,10 @@ class Metrics:
         """Return a step that measures the next one."""
         if self._meter is not None:
             next_step = self._meter(next_step, operation, backend)
-        in_flight = self._instruments.in_flight.labels(operation.name, *_labels(backend))
+        in_flight = self._instruments.in_flight.labels(operation.name, *backend.labels)
         begin, end = in_flight.inc, in_flight.dec
         series = self._series(operation, backend)
-        members = {member: self._series(operation, member) for member in backend.members}
-        most = len(members) + MOST_STRANGERS
-
-        def chosen(member: BackendInfo) -> _Series:
-            known = members.get(member)
-            if known is None:  # a router that did not list it
-                if len(members) >= most:
-                    member = OTHER_BACKEND
-                known = members[member] = members.get(member) or self._series(operation, member)
-            return known
+        chosen = by_member(backend, partial(self._series, operation))
 
         async def step(call: Call) -> Any:
             try:
@@ -90,6 +82,10 @@ class Metrics:
             return result
 
         return step
+
+    def at_handler(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+        """Return a step that times the handler itself, inside of every layer."""
+        return handler_timer(self._instruments.backend_duration, next_step, operation, backend)
 
     def _series(self, operation: Operation, backend: BackendInfo) -> _Series:
         return _Series(self._instruments, operation, backend, sizes=self._sizes)
@@ -130,7 +126,7 @@ class _Series:
     def __init__(
         self, instruments: Instruments, operation: Operation, backend: BackendInfo, *, sizes: bool
     ) -> None:
-        labels = (operation.name, *_labels(backend))
+        labels = (operation.name, *backend.labels)
         # Only an update can miss its record.
         outcomes = [name for name in OUTCOMES if name != "not_found" or operation.verb == "update"]
         self._ended: dict[str, _Ended] = {
@@ -179,7 +175,3 @@ class _Series:
         if failure.outcome != "cancelled":
             self._error_types.child(failure.error_type).inc()
         return self._ended[failure.outcome]
-
-
-def _labels(backend: BackendInfo) -> tuple[str, str]:
-    return backend.label, backend.region or "unknown"

@@ -7,26 +7,24 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from storescope.call import UNKNOWN_BACKEND
 from storescope.errors import WrapError
 from storescope.middleware._drivers import driver_spans_below
 from storescope.middleware._log import telemetry_failed
+from storescope.middleware._replay_spans import remote_parent, see_replays
 from storescope.outcome import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span, TracerProvider
 
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
 
 SessionIds: TypeAlias = Literal["clear", "hashed", "none"]
-_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Tracing:
@@ -44,6 +42,7 @@ class Tracing:
         self._tracer = trace.get_tracer("storescope", tracer_provider=tracer_provider)
         self._session_ids: SessionIds = session_ids
         self.region = region
+        see_replays(tracer_provider)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that puts a span around the next one."""
@@ -124,9 +123,12 @@ class _Spans:
             attributes["agent_storage.tenant"] = tenant if tenant.isascii() else _encodable(tenant)
         if region is not None:
             attributes["agent_storage.caller.region"] = region if region.isascii() else _encodable(region)
+        if context.call_id is not None:  # of a durable step, the same in all its runs
+            call_id = context.call_id
+            attributes["agent_storage.call_id"] = call_id if call_id.isascii() else _encodable(call_id)
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
-        parent = None if context.traceparent is None else _remote_parent(call)
+        parent = None if context.traceparent is None else remote_parent(context)
         span = self._tracer.start_span(
             self._name,
             parent,
@@ -206,11 +208,3 @@ def _encodable(text: str) -> str:
 def hash_session_id(session_id: str) -> str:
     """Return what stands in a span for a session's id under `session_ids="hashed"`."""
     return blake2b(session_id.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-
-
-def _remote_parent(call: Call) -> Context | None:
-    """Return the parent from the envelope, unless a span of this process is in force."""
-    if get_current_span().get_span_context().is_valid:
-        return None
-    carrier = {"traceparent": call.context.traceparent or "", "tracestate": call.context.tracestate or ""}
-    return _PROPAGATOR.extract(carrier, otel_context.get_current())

@@ -8,6 +8,7 @@ from storescope.contract import OPERATIONS, Handler, Handlers, Operation
 from storescope.errors import (
     AuditError,
     BackendError,
+    IndexConflictError,
     InvalidRecordError,
     MissingExtraError,
     PolicyError,
@@ -18,6 +19,7 @@ from storescope.errors import (
     StorageTimeoutError,
     TenantRequiredError,
     UnsupportedOperationError,
+    VersionConflictError,
     WrapError,
 )
 from storescope.records import Message, Part, Sandbox, Session, Setup
@@ -32,6 +34,7 @@ __all__ = [
     "CallContext",
     "Handler",
     "Handlers",
+    "IndexConflictError",
     "InvalidRecordError",
     "Message",
     "Middleware",
@@ -52,6 +55,7 @@ __all__ = [
     "Store",
     "TenantRequiredError",
     "UnsupportedOperationError",
+    "VersionConflictError",
     "WrapError",
     "call_context",
     "current_context",

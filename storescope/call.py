@@ -49,6 +49,11 @@ class BackendInfo:
         """The backend's name in metrics and audit records."""
         return self.name or self.system
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Its labels `backend` and `region` in metrics; what is not known is `unknown`."""
+        return self.label, self.region or "unknown"
+
 
 UNKNOWN_BACKEND = BackendInfo(system="unknown")
 """Stands for a handler map of which `wrap` was told nothing."""
@@ -102,11 +107,20 @@ class ResidencyDecision(Protocol):
         ...
 
 
+class Lease(Protocol):
+    """What the core knows of a lease on a session."""
+
+    def hold_good(self) -> None:
+        """Raise if it has ended."""
+        ...
+
+
 class Call:
     """One storage call on its way through the middleware, shared by every step of it.
 
     Attributes:
         operation: Which of the fifteen.
+        made_for: The call for which a guard makes this one, to look before a write; None for the agent's own.
         params: The handler's keyword arguments; the innermost step passes these on.
         context: For whom, by whom, from where.
         attempt: 1 for the first try.
@@ -116,6 +130,7 @@ class Call:
         refusal: Why the arguments are refused; the innermost step raises it, so that every layer sees it.
         decision: What the region guard decided, once it has.
         backend: The backend that a router chose; None means the one that was wrapped.
+        lease: What must last until the backend has answered, if the guard follows pins.
         span_context: The OpenTelemetry `SpanContext` of the call's span, once the tracing layer has made it.
         trace: Its ids, once somebody asked for them.
         deadline: The time-out in force, so that a layer inside it can tell it from a caller's cancellation.
@@ -130,6 +145,8 @@ class Call:
         "deadline",
         "decision",
         "failure",
+        "lease",
+        "made_for",
         "opened_ns",
         "operation",
         "params",
@@ -152,6 +169,8 @@ class Call:
         self.refusal: BaseException | None = None
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
+        self.lease: Lease | None = None
+        self.made_for: Call | None = None
         self.span_context: Any = None
         self.trace: TraceIds | None = None
         self.deadline: asyncio.Timeout | None = None
@@ -175,8 +194,10 @@ It may carry, as attributes, any of:
 
 - `layer`: its name; `wrap` refuses the same layer twice.
 - `inside`: a set of layer names that must not stand inside of it.
+- `at_handler(step, operation, backend)`: returns a step around the handler itself, inside of all layers.
 - `on_open(operation, backend)`: returns a function that is called with each `Call` before any step.
 - `on_wrap(info, layers)`: called with the backend and the whole stack, outermost first; it may refuse.
+- `check_log(backend, log)`: called with the log of a workflow engine whose steps will pass; it may refuse.
 - `bind(steps, backend)`: called for each map with what lies inside of it, operation name -> next step; returns the
   middleware that is asked instead, which may then call other operations of the same map.
 """

@@ -87,6 +87,29 @@ def wrap(handlers: Handlers, *middleware: Middleware, backend: BackendInfo | Non
     return {name: _entry(wrapped) for name, wrapped in outer.items()}
 
 
+def steps_of(handlers: Handlers) -> dict[str, Step]:
+    """Return the steps of a map: operation name -> the outermost step of its handler."""
+    return {name: _wrapped(handler, find_operation(name), None).step for name, handler in handlers.items()}
+
+
+def originate(layer: Middleware, operations: Iterable[str], backend: BackendInfo) -> Handlers:
+    """Make a handler map of a layer with no map inside: one that calls several maps itself, as a router does.
+
+    Args:
+        layer: Asked for its steps; the next step that it is given only raises.
+        operations: The operations of the map.
+        backend: What the map stores to, its members included.
+
+    Returns:
+        The map.
+    """
+
+    async def nowhere(**params: Any) -> Any:
+        raise WrapError(f"there is nothing behind this map to take {', '.join(params)}")
+
+    return wrap(dict.fromkeys(operations, nowhere), layer, backend=backend)
+
+
 def wrapped_of(handler: Handler) -> Wrapped | None:
     """Return what `wrap` left on a handler; None if it was never wrapped."""
     marked: Handler | None
@@ -145,6 +168,10 @@ def _is_async(handler: Handler) -> bool:
 def _surround(inner: dict[str, Wrapped], middleware: tuple[Middleware, ...]) -> dict[str, Wrapped]:
     """Put the layers around every handler, one layer after the other, the innermost first."""
     steps = {name: wrapped.step for name, wrapped in inner.items()}
+    for layer in middleware:
+        at_handler = getattr(layer, "at_handler", None)
+        if at_handler is not None:
+            steps = {name: at_handler(steps[name], inner[name].operation, inner[name].backend) for name in inner}
     for layer in reversed(middleware):
         ask = _asker(layer, inner, steps)
         steps = {name: ask(name)(steps[name], inner[name].operation, inner[name].backend) for name in inner}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from storescope._in_force import InForce
 from storescope.errors import InvalidRecordError
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +66,31 @@ _current: ContextVar[CallContext] = ContextVar("storescope_call_context", defaul
 current_context = _current.get
 """Return the `CallContext` in force here; an empty one outside any `call_context`."""
 
+_call_id: ContextVar[str | None] = ContextVar("storescope_call_id", default=None)
 
-class use_context:  # noqa: N801 (used like a function)
+current_call_id = _call_id.get
+"""Return the id that the call under way brought in its envelope, the same in every rerun; None if it brought none.
+
+It stands apart from `current_context`, which a handler's own calls take over: each of those is another call.
+"""
+
+
+class use_context(InForce[CallContext]):  # noqa: N801 (used like a function)
     """Put a whole `CallContext` in force for a block."""
 
-    __slots__ = ("_context", "_token")
+    __slots__ = ()
 
     def __init__(self, context: CallContext) -> None:
-        self._context = context
+        super().__init__(_current, context)
 
-    def __enter__(self) -> CallContext:
-        self._token: Token[CallContext] = _current.set(self._context)
-        return self._context
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _current.reset(self._token)
+class use_call_id(InForce["str | None"]):  # noqa: N801 (used like a function)
+    """Say for a block with which id the call under way came; None with none."""
+
+    __slots__ = ()
+
+    def __init__(self, call_id: str | None) -> None:
+        super().__init__(_call_id, call_id)
 
 
 class _MergedContext(use_context):
@@ -93,10 +99,11 @@ class _MergedContext(use_context):
     __slots__ = ("_given",)
 
     def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__(_EMPTY)
         self._given = given
 
     def __enter__(self) -> CallContext:
-        self._context = replace(_current.get(), **self._given)
+        self._value = replace(_current.get(), **self._given)
         return super().__enter__()
 
 

@@ -4,6 +4,8 @@ StorageError
 ├── RecordNotFoundError         an update of a record that does not exist
 ├── InvalidRecordError          an argument that the contract refuses
 ├── RecordTooLargeError         a record that the store cannot hold
+├── VersionConflictError        a write of the KV layer found another version than it expected
+├── IndexConflictError          a value of a unique index belongs to another key of the KV layer
 ├── UnsupportedOperationError   no such operation, or no handler for it
 ├── WrapError                   middleware that cannot be composed like that
 ├── TenantRequiredError         a call without a tenant on a store that keeps tenants apart
@@ -13,6 +15,8 @@ StorageError
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
 ├── MissingExtraError           an optional dependency is not installed
+├── dashboards.DashboardError   dashboards that cannot be generated, checked or drawn as asked
+├── durable.DurableError        a workflow's step that cannot be recorded, or replayed
 ├── conformance.TargetError     what should be a handler map cannot be opened, or is none
 └── LoadError                   `storescope load` cannot be run as it was asked for
 
@@ -46,10 +50,10 @@ class StorageError(Exception):
     maybe_applied: bool = False
 
     def __reduce__(self) -> tuple[Callable[..., StorageError], tuple[Any, ...]]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return rebuild, (type(self), self.args, self.__dict__)
 
 
-def _rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, Any]) -> StorageError:
+def rebuild(cls: type[StorageError], args: tuple[Any, ...], state: dict[str, Any]) -> StorageError:
     """Restore an error past its `__init__`, whose signature differs from class to class."""
     error = cls.__new__(cls)
     error.args = args
@@ -79,6 +83,31 @@ class InvalidRecordError(StorageError):
 
 class RecordTooLargeError(StorageError):
     """The store cannot hold a record of this size. Nothing was written."""
+
+
+class VersionConflictError(StorageError):
+    """A write of the KV layer found another version than the one it expected. Nothing was written.
+
+    Attributes:
+        retryable: True if it was an `update` that lost too many times in a row: it may win the next time. A `set`
+            with the version that it expected never will.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class IndexConflictError(StorageError):
+    """A record of the KV layer has a value that, by a unique index, is another record's. Nothing was written.
+
+    Attributes:
+        index: The index's name.
+    """
+
+    def __init__(self, index: str) -> None:
+        super().__init__(f"the unique index {index} has another record with this value")
+        self.index = index
 
 
 class UnsupportedOperationError(StorageError):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storescope.call import Call
 from storescope.checks import checker
 from storescope.compose import innermost, wrapped_of
-from storescope.context import CallContext, current_context, use_context
-from storescope.contract import Handlers, find_operation
+from storescope.context import CallContext, current_call_id, current_context, use_call_id, use_context
+from storescope.contract import Handler, Handlers, find_operation
 from storescope.errors import InvalidRecordError, UnsupportedOperationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 _TO_WIRE: dict[str, str] = {"session_id": "sessionId"}
 _FROM_WIRE: dict[str, str] = {"sessionId": "session_id"}
@@ -30,9 +33,11 @@ class Store:
         operation: The operation's name.
         params: Its keyword arguments.
         context: For whom, by whom, from where; None means what is in force where `on` is called.
+        call: The `Call` that the last `on` made of it, for whoever wants to know which span it ran in. It travels
+            nowhere.
     """
 
-    __slots__ = ("_operation", "context", "params")
+    __slots__ = ("_operation", "call", "context", "params")
 
     def __init__(self, operation: str, params: dict[str, Any], context: CallContext | None = None) -> None:
         """Make an envelope.
@@ -53,6 +58,7 @@ class Store:
             )
         self.params = params
         self.context = context
+        self.call: Call | None = None
 
     @property
     def operation(self) -> str:
@@ -80,13 +86,21 @@ class Store:
         ambient = context
         if context.call_id is not None or context.attempt != 1:  # this call's; its handler's calls have their own
             ambient = replace(context, call_id=None, attempt=1)
-        wrapped = wrapped_of(handler)
         with use_context(ambient):
-            if wrapped is not None:
-                return await wrapped.step(wrapped.open(self.params, context))
-            call = Call(self._operation, self.params, context)
-            checker(self._operation)(call)
-            return await innermost(handler)(call)
+            if context.call_id == current_call_id():  # mostly None both: a call of its own, outside of any
+                return await self._run(handler, context)
+            with use_call_id(context.call_id):
+                return await self._run(handler, context)
+
+    def _run(self, handler: Handler, context: CallContext) -> Awaitable[Any]:
+        """Open the call and start it. Not a coroutine of its own, which would cost one more for every call."""
+        wrapped = wrapped_of(handler)
+        if wrapped is not None:
+            self.call = call = wrapped.open(self.params, context)
+            return wrapped.step(call)
+        self.call = call = Call(self._operation, self.params, context)
+        checker(self._operation)(call)
+        return innermost(handler)(call)
 
     def to_json(self) -> str:
         """Return the envelope as JSON, with the parameters' camelCase names.
@@ -94,12 +108,7 @@ class Store:
         Raises:
             InvalidRecordError: If a parameter holds what JSON cannot.
         """
-        envelope: dict[str, Any] = {
-            "op": self.operation,
-            "params": {_TO_WIRE.get(name, name): value for name, value in self.params.items()},
-        }
-        if self.context is not None:
-            envelope["context"] = self.context.to_dict()
+        envelope = self.to_dict()
         try:
             text = json.dumps(envelope, allow_nan=False, separators=(",", ":"))
             same = json.loads(text) == envelope  # tuples, number keys, split surrogates come back changed
@@ -110,6 +119,16 @@ class Store:
             raise InvalidRecordError(f"{self.operation}: a parameter is not JSON (it would come back changed)")
         return text
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the envelope as what becomes JSON, with the parameters' camelCase names."""
+        envelope: dict[str, Any] = {
+            "op": self.operation,
+            "params": {_TO_WIRE.get(name, name): value for name, value in self.params.items()},
+        }
+        if self.context is not None:
+            envelope["context"] = self.context.to_dict()
+        return envelope
+
     @classmethod
     def from_json(cls, data: str | bytes) -> Store:
         """Read an envelope.
@@ -118,11 +137,20 @@ class Store:
             InvalidRecordError: If it is not one; the text says what is wrong, without quoting it.
             UnsupportedOperationError: If the contract has no such operation.
         """
-        envelope: Any
         try:
-            envelope = json.loads(data, parse_constant=_refuse_constant)
+            envelope: Any = json.loads(data, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             raise InvalidRecordError("the envelope is not JSON") from None
+        return cls.from_dict(envelope)
+
+    @classmethod
+    def from_dict(cls, envelope: Any) -> Store:
+        """Read an envelope that was JSON, and is parsed.
+
+        Raises:
+            InvalidRecordError: If it is not one; the text says what is wrong, without quoting it.
+            UnsupportedOperationError: If the contract has no such operation.
+        """
         if not isinstance(envelope, dict) or not set(envelope) <= {"op", "params", "context"}:
             raise InvalidRecordError("the envelope must be an object with op, params and, optionally, context")
         operation: Any = envelope.get("op")

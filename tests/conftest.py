@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import signal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import Dynalite, DynamoDBLocal, PostgresServer, RedisServer
+from tests.durable.temporal_server import TemporalServer
+from tests.dynamodb_servers import Dynalite, DynamoDBLocal
+from tests.measured import measuring
+from tests.rounds import LONG
+from tests.s3_server import S3Server
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
 
 if TYPE_CHECKING:
@@ -19,6 +26,27 @@ if TYPE_CHECKING:
 # The machines are shared and noisy: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C end the commands that tests start, though a shell lets what runs in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start one worker more than there are cores, because some test always waits."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Measure no coverage in tests that are marked so, nor in fixtures that they are the first to use."""
+    measuring(on=item.get_closest_marker("unmeasured") is None)
+    result = yield
+    if nextitem is None:
+        measuring(on=True)  # for what is left to end
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +69,20 @@ def redis_server(tmp_path: Path) -> Generator[RedisServer, None, None]:
     server = RedisServer(tmp_path).start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster, None, None]:
+    """A Redis cluster of three nodes for the session. Tests must leave it running: use `redis_cluster_url`."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster")).start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def redis_cluster_url(shared_redis_cluster: RedisCluster) -> str:
+    """The URL of the session's cluster, with a prefix that no other test has."""
+    return f"{shared_redis_cluster.url}?prefix=test-{uuid4().hex}"
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +119,12 @@ def shared_dynalite(
     server.kill()
 
 
+@pytest.fixture
+def dynamodb_url(shared_dynalite: Dynalite) -> str:
+    """The URL of a table of dynalite's that no other test has."""
+    return shared_dynalite.url(f"test-{uuid4().hex}")
+
+
 @pytest.fixture(scope="session")
 def shared_dynamodb_local(
     tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
@@ -88,24 +136,56 @@ def shared_dynamodb_local(
 
 
 @pytest.fixture
-def dynamodb_url(shared_dynalite: Dynalite) -> str:
-    """The URL of a table of dynalite's that no other test has."""
-    return shared_dynalite.url(f"test-{uuid4().hex}")
-
-
-@pytest.fixture
 def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
     """The URL of a table of DynamoDB Local's that no other test has."""
     return shared_dynamodb_local.url(f"test-{uuid4().hex}")
 
 
-@pytest.fixture(params=["dynamodb", "local", "memory", "postgres", "redis"])
+@pytest.fixture(scope="session")
+def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[TemporalServer, None, None]:
+    """One Temporal server for the whole session."""
+    server = TemporalServer(tmp_path_factory.mktemp("temporal")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[S3Server, None, None]:
+    """One S3 server for the whole session. Tests must leave it running: use `s3_url`."""
+    server = S3Server(tmp_path_factory.mktemp("s3")).start()
+    server.create_bucket("tests")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_url(shared_s3_server: S3Server) -> str:
+    """The URL of the session's server, with a prefix that no other test has."""
+    return shared_s3_server.url(f"tests/{uuid4().hex}")
+
+
+STORES = ["local", "memory", "postgres", "redis", "redis_cluster"]
+"""Those that a test of every backend runs over. DynamoDB's requests take milliseconds: it has tests of its own."""
+
+
+@pytest.fixture(params=[*STORES, "dynamodb"] if LONG else STORES)
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, of each kind in turn."""
-    if request.param not in {"local", "memory"}:
-        url: str = request.getfixturevalue(f"{request.param}_url")
+    return store_url(request, request.param, tmp_path)
+
+
+@pytest.fixture(params=["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"])
+def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same, over each engine of the KV layer."""
+    return "kv+" + store_url(request, request.param.removeprefix("kv+"), tmp_path)
+
+
+def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """Return the URL of an empty store."""
+    if kind not in {"local", "memory"}:
+        url: str = request.getfixturevalue(f"{kind}_url")
         return url
-    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+    return {"local": f"local:{folder / 'store'}", "memory": "memory:"}[kind]
 
 
 @pytest.fixture

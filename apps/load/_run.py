@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,7 +90,14 @@ class _Run:
                 self.clock = Clock(self._options.seconds)
                 with self.clock.ended_by_ctrl_c():
                     await self._keep_busy(stack)
+                    await self._linger()
         return stack
+
+    async def _linger(self) -> None:
+        """Go on serving metrics for a while; Ctrl-C ends that too."""
+        until = time.monotonic() + self._options.linger
+        while time.monotonic() < until and not self.clock.interrupted:  # noqa: ASYNC110 (Ctrl-C sets no event)
+            await asyncio.sleep(_TICK_SECONDS)
 
     async def _keep_busy(self, stack: Stack) -> None:
         options = self._options

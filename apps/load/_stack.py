@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 AUDIT_TIMEOUT_SECONDS = 10.0
 """How long a call waits for the audit log's disk: a busy one is to be seen as durations, and not to end calls."""
 
+SEAL_SECONDS = 10.0
+"""How often the audit log is sealed: a short run is to show seals, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -70,7 +73,9 @@ async def opened(
     observers = (tracing(tracer_provider=provider), metrics(registry=registry, sizes=True))
     async with (
         open_backend(url, region=None if declared else region) as backend,
-        FailingLog.open(home.audit, auditor=home.public_key, timeout=AUDIT_TIMEOUT_SECONDS) as log,
+        FailingLog.open(
+            home.audit, auditor=home.public_key, timeout=AUDIT_TIMEOUT_SECONDS, seal_seconds=SEAL_SECONDS
+        ) as log,
     ):
         failing = cast("FailingLog", log)  # `open` makes what it is called on
         handlers = wrap(

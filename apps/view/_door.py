@@ -8,15 +8,15 @@ from ours.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
+from storescope.apps._loopback import HOSTS, host_of
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -56,16 +56,9 @@ class Door:
 
 def _refusal(headers: Headers) -> str | None:
     host = headers.get("host", "")
-    if _host_of(f"//{host}") not in _HOSTS:
+    if host_of(f"//{host}") not in HOSTS:
         return "ask for 127.0.0.1 or localhost: the viewer answers to no other name"
     origin = headers.get("origin")
     if origin is not None and origin.lower() != f"http://{host}".lower():
         return "a page of another origin may not use the viewer"
     return None
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
 from storescope.backends._postgres._connect import Address, PostgresOptions, connect, read_address
+from storescope.backends._postgres._effects import PostgresEffects
 from storescope.backends._postgres._marker import PostgresMarker
 from storescope.backends._postgres._server import Server
 from storescope.backends._postgres._tables import PostgresTable
@@ -20,13 +21,13 @@ class PostgresEngine:
 
     Options: ClassVar = PostgresOptions
 
-    def __init__(self, server: Server, target: Target, address: Address) -> None:
-        self._server = server
-        self.session = PostgresTable("session", server)
-        self.message = PostgresTable("message", server, in_session=True)
-        self.part = PostgresTable("part", server, in_session=True)
-        self.sandbox = PostgresTable("sandbox", server)
-        self.setup = PostgresTable("setup", server)
+    def __init__(self, server: Server, target: Target, address: Address, effects: PostgresEffects) -> None:
+        self.server = server
+        self.session = PostgresTable("session", server, effects)
+        self.message = PostgresTable("message", server, effects, in_session=True)
+        self.part = PostgresTable("part", server, effects, in_session=True)
+        self.sandbox = PostgresTable("sandbox", server, effects)
+        self.setup = PostgresTable("setup", server, effects)
         self.marker = PostgresMarker(server, target, address)
         self.info = BackendInfo(
             system="postgresql",
@@ -45,8 +46,9 @@ class PostgresEngine:
         """
         address = read_address(target)
         pool = await connect(target, address, options, tenancy=site.tenancy)
-        return cls(Server(pool, options, site.report), target, address)
+        server = Server(pool, options, site.report)
+        return cls(server, target, address, PostgresEffects(server, options.effect_days))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

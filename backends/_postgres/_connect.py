@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 import asyncpg
 
 from storescope import BackendError
+from storescope.backends._effects import check_days
 from storescope.backends._postgres._errors import DRIVER_ERRORS, backend_error
 from storescope.backends._postgres._migrations import check_version, migrate
 
@@ -40,6 +41,8 @@ class PostgresOptions:
             a transaction whose client is silent; 0 leaves both to the server. Below `timeout`, so that the
             server's definite answer comes first. PgBouncer refuses it unless told to ignore it.
         max_connections: How many connections are open at most.
+        effect_days: For how many days a write that came with a call id, as those of durable steps do, is known, so
+            that it is not made again; 0 for not at all.
         prepared_statements: Whether statements are prepared once on each connection; not with a PgBouncer
             before 1.21 that pools by transaction.
         sslmode: As for libpq: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`. Left empty,
@@ -56,6 +59,7 @@ class PostgresOptions:
     statement_timeout: float = 4.0
     max_connections: int = 10
     prepared_statements: bool = True
+    effect_days: float = 0.0
     sslmode: str = ""
     sslrootcert: str = ""
     sslcert: str = ""
@@ -152,6 +156,7 @@ def _check_options(options: PostgresOptions) -> None:
             raise BackendError(f"the option {name} must be the path of a file; there is none")
     if options.max_connections < 1:
         raise BackendError("the option max_connections must be 1 or more")
+    check_days(options.effect_days)
     if min(options.timeout, options.connect_timeout) <= 0 or options.statement_timeout < 0:
         raise BackendError("the time-outs must be above 0 seconds; statement_timeout may be 0")
 

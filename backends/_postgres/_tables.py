@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import BackendError, RecordTooLargeError
 from storescope.backends._codec import decode, encode, merge
+from storescope.backends._effects import Effect, rerunnable_id
 from storescope.backends._scan import page_of, read_place
 
 if TYPE_CHECKING:
     from storescope.backends._codec import Record
+    from storescope.backends._postgres._effects import PostgresEffects
     from storescope.backends._postgres._server import Connection, Server
     from storescope.backends._scan import ScanPage
 
@@ -51,15 +53,16 @@ def _statements(schema: str) -> _Statements:
         scan_all=f"SELECT tenant, id, body FROM {table} WHERE (tenant, entity, id) > ($1, $2, $3) AND entity = $2 "
         "ORDER BY tenant, entity, id LIMIT $4",
         hides=f"SELECT row_security_active('{table}')",
-        purge=f"DELETE FROM {table} WHERE {key}",
+        purge=f"WITH known AS (DELETE FROM {schema}.effects WHERE {key}) DELETE FROM {table} WHERE {key}",
     )
 
 
 class PostgresTable:
     """The records of one entity."""
 
-    def __init__(self, entity: str, server: Server, *, in_session: bool = False) -> None:
+    def __init__(self, entity: str, server: Server, effects: PostgresEffects, *, in_session: bool = False) -> None:
         self._entity = entity
+        self._effects = effects
         self._server = server
         self._in_session = in_session
         self._sql = _statements(server.schema)
@@ -70,17 +73,20 @@ class PostgresTable:
         def select(connection: Connection) -> Any:
             return connection.fetchval(self._sql.get, tenant, self._entity, id)
 
-        text = await self._server.read(tenant, select)
-        return None if text is None else decode(text.encode())
+        return _decode(await self._server.read(tenant, select))
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
         row = (tenant, self._entity, id, self._home(record), _to_text(encode(record)))
 
-        def put(connection: Connection) -> Any:
-            return connection.execute(self._sql.put, *row)
+        async def put(connection: Connection) -> None:
+            await connection.execute(self._sql.put, *row)
 
-        await self._server.write(tenant, put)
+        call_id = rerunnable_id(self._effects.days)
+        if call_id is None:
+            await self._server.write(tenant, put)
+        else:
+            await self._effects.once(Effect(tenant, call_id, self._entity, "set", id), put)
 
     async def update(self, tenant: str, id: str, updates: Record) -> Record | None:
         """Merge `updates` in and return the record; None if there is none.
@@ -98,19 +104,24 @@ class PostgresTable:
             done = await connection.execute(self._sql.swap, *key, self._home(record), _to_text(text), row[1])
             return done == "UPDATE 1", record
 
-        async def merge_locked(connection: Connection) -> Record | None:
+        async def merge_locked(connection: Connection) -> str | None:
             old = await connection.fetchval(self._sql.lock, *key)
             if old is None:
                 return None
             text, record = merge(old.encode(), patch)
-            await connection.execute(self._sql.write, *key, self._home(record), _to_text(text))
-            return record
+            merged = _to_text(text)
+            await connection.execute(self._sql.write, *key, self._home(record), merged)
+            return merged
 
+        call_id = rerunnable_id(self._effects.days)
+        if call_id is not None:
+            effect = Effect(tenant, call_id, self._entity, "update", id)
+            return _decode(await self._effects.once(effect, merge_locked))
         done, record = await self._server.write(tenant, swap)
         if done:
             return record
         self._server.report.add("update_conflicts")
-        return await self._server.write(tenant, merge_locked, together=True)
+        return _decode(await self._server.write(tenant, merge_locked, together=True))
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one statement."""
@@ -153,7 +164,20 @@ class PostgresTable:
         return record["sessionId"] if self._in_session else None
 
 
-def _to_text(text: bytes) -> str:
-    if len(text) > _MAX_BYTES:
+def _decode(text: str | None) -> Record | None:
+    return None if text is None else decode(text.encode())
+
+
+def check_size(size: int) -> None:
+    """Refuse what Postgres would not hold.
+
+    Raises:
+        RecordTooLargeError: If it is above 512 MiB.
+    """
+    if size > _MAX_BYTES:
         raise RecordTooLargeError("the record is larger than the 512 MiB that this backend keeps in Postgres")
+
+
+def _to_text(text: bytes) -> str:
+    check_size(len(text))
     return text.decode()

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from storescope import BackendInfo
 from storescope.backends._redis._connect import Address, RedisOptions, connect, read_address
 from storescope.backends._redis._connection import Links
+from storescope.backends._redis._keys import PlainKeys
 from storescope.backends._redis._marker import RedisMarker
 from storescope.backends._redis._server import Server
 from storescope.backends._redis._tables import HashTable, SessionTable
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from storescope.backends._options import Target
     from storescope.backends._tables import Site
 
@@ -21,13 +24,14 @@ class RedisEngine:
 
     Options: ClassVar = RedisOptions
 
-    def __init__(self, server: Server, address: Address) -> None:
-        self._server = server
-        self.session = HashTable(server, "session")
-        self.message = SessionTable(server, "message")
-        self.part = SessionTable(server, "part")
-        self.sandbox = HashTable(server, "sandbox")
-        self.setup = HashTable(server, "setup")
+    def __init__(self, server: Server[Redis], address: Address) -> None:
+        self.server = server
+        keys = PlainKeys(server.prefix)
+        self.session = HashTable(server, keys, "session")
+        self.message = SessionTable(server, keys, "message")
+        self.part = SessionTable(server, keys, "part")
+        self.sandbox = HashTable(server, keys, "sandbox")
+        self.setup = HashTable(server, keys, "setup")
         self.marker = RedisMarker(server, address)
         self.info = BackendInfo(
             system="redis",
@@ -51,4 +55,4 @@ class RedisEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._server.aclose()
+        await self.server.aclose()

@@ -16,21 +16,30 @@ _RETRYABLE = (
     redis_errors.ReadOnlyError,
     redis_errors.MasterDownError,
     redis_errors.TryAgainError,
+    redis_errors.ClusterError,  # down, or a slot on its way between nodes
+    redis_errors.RedisClusterException,  # a slot that no node has, as far as the client knows
 )
 _NEVER = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
-_ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, *_NEVER)
-# A primary that became a replica, or lost its own: only a new connection gets away from it.
-_STALE = (redis_errors.ReadOnlyError, redis_errors.MasterDownError)
-DRIVER_ERRORS = (redis_errors.RedisError, OSError)
+_ANSWERS = (
+    redis_errors.ResponseError,
+    redis_errors.BusyLoadingError,
+    redis_errors.ClusterError,
+    redis_errors.RedisClusterException,
+    *_NEVER,
+)
+# A primary that became a replica, or lost its own: only a new connection gets away from it. A slot without a node:
+# only a new look at the cluster.
+_STALE = (redis_errors.ReadOnlyError, redis_errors.MasterDownError, redis_errors.RedisClusterException)
+DRIVER_ERRORS = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
 
 
-def backend_error(what: str, error: Exception, *, sent: bool = False) -> BackendError:
+def backend_error(what: str, error: Exception, *, applied: bool = False) -> BackendError:
     """Return the error to raise `from None`.
 
     Args:
         what: What could not be done.
         error: What redis-py, or the system under it, raised.
-        sent: Whether a write was on its way, so that its fate is unknown if no answer came.
+        applied: Whether the call may have written.
     """
     name = driver_error(error)
     retryable = isinstance(error, (*_RETRYABLE, OSError)) and not isinstance(error, _NEVER)
@@ -38,8 +47,13 @@ def backend_error(what: str, error: Exception, *, sent: bool = False) -> Backend
         f"redis: {what} ({name})",
         driver_error=name,
         retryable=retryable,
-        maybe_applied=sent and not isinstance(error, _ANSWERS),
+        maybe_applied=applied,
     )
+
+
+def is_answer(error: Exception) -> bool:
+    """Return whether the server refused the command, which then has done nothing."""
+    return isinstance(error, _ANSWERS)
 
 
 def is_stale(error: Exception) -> bool:
@@ -49,7 +63,7 @@ def is_stale(error: Exception) -> bool:
 
 def driver_error(error: Exception) -> str:
     """Name the error by its class and, where the class says little, the server's code."""
-    if not isinstance(error, redis_errors.RedisError):
+    if not isinstance(error, redis_errors.RedisError | redis_errors.RedisClusterException):
         return type(error).__name__
     code = _CODE.match(str(error)) if type(error) is redis_errors.ResponseError else None
     return f"redis.{type(error).__name__}" + (f":{code[0]}" if code else "")

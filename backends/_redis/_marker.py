@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
 
 class RedisMarker:
-    """The marker of one prefix."""
+    """The marker of one prefix.
 
-    def __init__(self, server: Server, address: Address) -> None:
+    Args:
+        server: Where it is.
+        address: As it was dialled; of a cluster, the first address of its URL.
+        scheme: What such a URL begins with.
+    """
+
+    def __init__(self, server: Server[Any], address: Address, *, scheme: str = "redis") -> None:
         self._server = server
         self._address = address
+        self._scheme = scheme
         self._key = f"{server.prefix}:$residency"
 
     async def identify(self) -> Identity:
         """Return host as dialled, port and database, with TLS or not; on this machine, the machine too."""
         host = self._address.host.lower().removesuffix(".")
         shown = f"[{host}]" if ":" in host else host
-        place = f"redis://{shown}:{self._address.port}/{self._address.database}"
+        place = f"{self._scheme}://{shown}:{self._address.port}/{self._address.database}"
         return Identity(place, machine=machine_id() if is_here(host) else "")
 
     async def read(self) -> str | None:

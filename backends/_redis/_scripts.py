@@ -11,10 +11,10 @@ from redis.exceptions import NoScriptError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis.asyncio import Redis
+    from storescope.backends._redis._connection import Client
 
 _FOLDER = Path(__file__).parent
-_PLACE = (_FOLDER / "place.lua").read_text()
+PLACE = (_FOLDER / "place.lua").read_text()
 
 
 class Script:
@@ -23,7 +23,7 @@ class Script:
     redis-py's own do the same, but import a module and look for a pipeline in each call.
     """
 
-    def __init__(self, client: Redis, text: str) -> None:
+    def __init__(self, client: Client, text: str) -> None:
         self._client = client
         self._text = text
         self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -33,22 +33,28 @@ class Script:
         try:
             return await self._client.evalsha(self._digest, len(keys), *keys, *args)
         except NoScriptError:  # it has not run
-            await self._client.script_load(self._text)
-            return await self._client.evalsha(self._digest, len(keys), *keys, *args)
+            return await self._client.eval(self._text, len(keys), *keys, *args)
 
 
 class Scripts:
-    """All of them."""
+    """Those of one server."""
 
-    def __init__(self, client: Redis) -> None:
-        self.set_fields = _load(client, "set_fields")
-        self.update_fields = _load(client, "update_fields")
-        self.get_in_session = _load(client, "get_in_session", _PLACE)
-        self.set_in_session = _load(client, "set_in_session", _PLACE)
-        self.update_in_session = _load(client, "update_in_session", _PLACE)
-        self.purge_in_session = _load(client, "purge_in_session", _PLACE)
-        self.compact = _load(client, "compact", _PLACE)
+    def __init__(self, client: Client) -> None:
+        self.get_in_session = load(client, _FOLDER, "get_in_session", PLACE)
+        self.set_in_session = load(client, _FOLDER, "set_in_session", PLACE)
+        self.update_in_session = load(client, _FOLDER, "update_in_session", PLACE)
+        self.purge_in_session = load(client, _FOLDER, "purge_in_session", PLACE)
+        self.compact = load(client, _FOLDER, "compact", PLACE)
 
 
-def _load(client: Redis, name: str, shared: str = "") -> Script:
-    return Script(client, shared + (_FOLDER / f"{name}.lua").read_text())
+class FieldScripts:
+    """Those of records that are one hash each, on one server or in a cluster."""
+
+    def __init__(self, client: Client) -> None:
+        self.set_fields = load(client, _FOLDER, "set_fields")
+        self.update_fields = load(client, _FOLDER, "update_fields")
+
+
+def load(client: Client, folder: Path, name: str, shared: str = "") -> Script:
+    """Return the script in `folder`, with what it shares with others put in front."""
+    return Script(client, shared + (folder / f"{name}.lua").read_text())

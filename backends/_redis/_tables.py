@@ -1,12 +1,8 @@
-"""The two shapes of record in Redis.
+"""The two shapes of record in Redis; `_keys.py` has the keys.
 
-| record | key | value |
-|---|---|---|
-| session, sandbox, setup | `PREFIX:TENANT:session:ID` | a hash, field -> JSON: updates of fields never meet |
-| message, part | `PREFIX:TENANT:messages:SESSION` | a hash: id -> sequence number, JSON, updates, one a line |
-| | `PREFIX:TENANT:message:ID` | the pointer: sequence number and session |
-
-The tenant is percent-encoded and the prefix has no colon, so that no id or tenant reaches a key of another.
+- session, sandbox, setup: a hash, field -> JSON: updates of fields never meet.
+- message, part: a line each in their session's hash: id -> sequence number, JSON, updates, one a line; and a
+  pointer: sequence number and session.
 """
 
 from __future__ import annotations
@@ -14,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 from storescope import BackendError
 from storescope.backends._codec import (
@@ -26,35 +21,40 @@ from storescope.backends._codec import (
     merge,
 )
 from storescope.backends._redis._errors import check_size
-from storescope.backends._scan import ScannedRecord, ScanPage, bad_cursor
+from storescope.backends._redis._scripts import FieldScripts, Scripts
+from storescope.backends._scan import ScannedRecord, ScanPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from redis.asyncio import Redis
+
     from storescope.backends._codec import Record
+    from storescope.backends._redis._keys import Keys, PlainKeys
     from storescope.backends._redis._server import Server
 
 _SENTINEL = b"\xff"
 """The field that keeps an empty record's hash in being, and the counter of a session's hash."""
 
-_POSITION_DIGITS = 20  # of a 64-bit integer
 _MAX_UPDATES = 16
 _MAX_UPDATE_BYTES = 65_536
 
 
-class _RedisTable:
-    def __init__(self, server: Server, entity: str) -> None:
+class RedisTable:
+    """What all tables share."""
+
+    def __init__(self, server: Server[Any], keys: Keys, entity: str) -> None:
         self._client = server.client
-        self._scripts = server.scripts
         self._read = server.read
         self._write = server.write
+        self._scan = server.scan
         self._report = server.report
         self._max_bytes = server.max_bytes
-        self._prefix = server.prefix
+        self._keys = keys
         self._entity = entity
 
     def _key(self, tenant: str, id_: str) -> str:
-        return f"{self._prefix}:{quote(tenant, safe='') if tenant else ''}:{self._entity}:{id_}"
+        return self._keys.record(tenant, self._entity, id_)
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
@@ -62,15 +62,13 @@ class _RedisTable:
 
     async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
         """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""
-        position = _read_position(cursor)
-        pattern = f"{self._prefix}:*:{self._entity}:*" if tenant is None else self._key(tenant, "*")
         keys: list[bytes] = []
         while not keys:
-            position, keys = await self._read(self._client.scan, position, pattern, limit)
-            if not position:
+            keys, cursor = await self._scan(self._keys.every(tenant, self._entity), cursor, limit)
+            if cursor is None:
                 break
         found = [await self._find(key) for key in dict.fromkeys(keys)]
-        return ScanPage([record for record in found if record], str(position) if position else None)
+        return ScanPage([record for record in found if record], cursor)
 
     async def purge(self, tenant: str, id: str) -> bool:
         """Delete the record, and return whether there was one."""
@@ -78,26 +76,19 @@ class _RedisTable:
 
     async def _find(self, key: bytes) -> ScannedRecord | None:
         """Return the record that a key stands for; None if it is gone, or the pattern matched too much."""
-        _, tenant, entity, id_ = key.decode().split(":", 3)
+        tenant, entity, id_ = self._keys.read(key)
         if entity != self._entity:
             return None
-        tenant = unquote(tenant)
         record = await self.get(tenant, id_)
         return None if record is None else ScannedRecord(tenant, id_, record)
 
 
-def _read_position(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _POSITION_DIGITS):
-        raise bad_cursor()
-    if (position := int(cursor)) >> 64:
-        raise bad_cursor()
-    return position
-
-
-class HashTable(_RedisTable):
+class HashTable(RedisTable):
     """One hash for each record, one field of it for each field."""
+
+    def __init__(self, server: Server[Any], keys: Keys, entity: str) -> None:
+        super().__init__(server, keys, entity)
+        self._scripts = FieldScripts(server.client)
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
@@ -128,23 +119,27 @@ def _from_fields(fields: Iterable[tuple[bytes, bytes]]) -> Record:
     return {decode_name(name): decode(text) for name, text in fields if name != _SENTINEL}
 
 
-class SessionTable(_RedisTable):
+class SessionTable(RedisTable):
     """One hash for all records of a session, so that a list is one command; a pointer finds a record by id.
 
     An update is appended as a line, which needs neither a merge on the server nor a second try here.
     Readers merge the lines. An updater that finds many of them writes the merged record in their place.
     """
 
+    def __init__(self, server: Server[Redis], keys: PlainKeys, entity: str) -> None:
+        super().__init__(server, keys, entity)
+        self._plain_keys = keys
+        self._scripts = Scripts(server.client)
+
     def _hashes(self, tenant: str) -> str:
-        """Return what the keys of all the tenant's session hashes begin with."""
-        return f"{self._prefix}:{quote(tenant, safe='') if tenant else ''}:{self._entity}s:"
+        return self._plain_keys.sessions(tenant, self._entity)
 
     async def get(self, tenant: str, id: str) -> Record | None:
         """Return the record, or None."""
         value = await self._read(
             self._scripts.get_in_session, (self._key(tenant, id),), (self._hashes(tenant), id)
         )
-        return None if value is None else _from_value(value)
+        return None if value is None else from_value(value)
 
     async def set(self, tenant: str, id: str, record: Record) -> None:
         """Insert the record, or replace it whole."""
@@ -166,14 +161,11 @@ class SessionTable(_RedisTable):
         )
         if value is None:
             return None
-        seq, text, *lines = value.split(b"\n")
-        if len(lines) < _MAX_UPDATES and sum(map(len, lines)) < _MAX_UPDATE_BYTES:
-            return decode_merged(text, *lines)
-        text, record = merge(text, *lines)
-        digest = sha1(value, usedforsecurity=False).hexdigest()
-        with suppress(BackendError):  # the update is in; the next updater will try this again
-            if not await self._write(self._scripts.compact, (key,), (hashes, id, digest, seq + b"\n" + text)):
-                self._report.add("update_conflicts")
+        record, compacted = compact(value)
+        if compacted is not None:
+            with suppress(BackendError):  # the update is in; the next updater will try this again
+                if not await self._write(self._scripts.compact, (key,), (hashes, id, *compacted)):
+                    self._report.add("update_conflicts")
         return record
 
     async def purge(self, tenant: str, id: str) -> bool:
@@ -184,20 +176,38 @@ class SessionTable(_RedisTable):
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion, in one round trip."""
-        values: list[Any] = await self._read(self._client.hvals, self._hashes(tenant) + session_id)
-        placed: list[tuple[int, bytes]] = []
-        while values:  # each is let go at once: a long list is there twice as texts else, beside its records
-            seq, _, texts = values.pop().partition(b"\n")
-            if texts:  # the counter has none
-                placed.append((int(seq), texts))
-        placed.sort(reverse=True)
-        records: list[Record] = []
-        while placed:
-            _, texts = placed.pop()
-            records.append(decode_merged(*texts.split(b"\n")) if b"\n" in texts else decode(texts))
-        return records
+        return in_order(await self._read(self._client.hvals, self._hashes(tenant) + session_id))
 
 
-def _from_value(value: bytes) -> Record:
+def from_value(value: bytes) -> Record:
+    """Return the record that a line of a session's hash holds."""
     _, text, *lines = value.split(b"\n")
     return decode_merged(text, *lines)
+
+
+def compact(value: bytes) -> tuple[Record, tuple[str, bytes] | None]:
+    """Return the record that such a line holds.
+
+    Returns:
+        The record, and, if it has gathered many updates, the line's SHA-1 and the line that should replace it.
+    """
+    seq, text, *lines = value.split(b"\n")
+    if len(lines) < _MAX_UPDATES and sum(map(len, lines)) < _MAX_UPDATE_BYTES:
+        return decode_merged(text, *lines), None
+    text, record = merge(text, *lines)
+    return record, (sha1(value, usedforsecurity=False).hexdigest(), seq + b"\n" + text)
+
+
+def in_order(values: list[Any]) -> list[Record]:
+    """Return the records of all lines of a session's hash by their sequence numbers. It empties the list."""
+    placed: list[tuple[int, bytes]] = []
+    while values:  # each is let go at once: a long list is there twice as texts else, beside its records
+        seq, _, texts = values.pop().partition(b"\n")
+        if texts:  # the counter has none
+            placed.append((int(seq), texts))
+    placed.sort(reverse=True)
+    records: list[Record] = []
+    while placed:
+        _, texts = placed.pop()
+        records.append(decode_merged(*texts.split(b"\n")) if b"\n" in texts else decode(texts))
+    return records

@@ -30,15 +30,21 @@ class TlsOptions(Protocol):
         ...
 
 
-def tls_arguments(options: TlsOptions, *, tls: bool) -> dict[str, str]:
+def tls_arguments(options: TlsOptions, *, tls: bool, scheme: str) -> dict[str, str]:
     """Return what redis-py takes.
+
+    Args:
+        options: The paths.
+        tls: Whether there will be TLS.
+        scheme: The URL's.
 
     Raises:
         BackendError: If a file is not what it has to be, or is given and there will be no TLS.
     """
     given = {name: getattr(options, name) for name in _NAMES if getattr(options, name)}
     if given and not tls:
-        raise BackendError(f"the option {next(iter(given))} is for rediss://; redis:// speaks no TLS")
+        speaks = scheme.replace("redis", "rediss", 1)
+        raise BackendError(f"the option {next(iter(given))} is for {speaks}://; {scheme}:// speaks no TLS")
     for name, path in given.items():
         if not Path(path).is_file():
             raise BackendError(f"the option {name} must be the path of a file; there is none")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from storescope.errors import AuditError, WrapError
 from storescope.middleware._audit._ids import OwnIds
 from storescope.middleware._audit._record import CallRecords
 from storescope.middleware._audit._sinks._together import Guarded, Together
+from storescope.middleware._audit._unaudited import Unaudited
 from storescope.middleware._audit._writing._log import AuditLog
 from storescope.middleware._log import telemetry_failed
 from storescope.outcome import failure_of
@@ -32,6 +33,7 @@ class Audit:
     Attributes:
         sinks: Where the records go; each has a region of its own, for policies that rule on telemetry.
         logs: The file logs among them.
+        unaudited: The calls that ended without a record of it.
     """
 
     layer = "audit"
@@ -40,6 +42,7 @@ class Audit:
         self, sinks: tuple[AuditSink, ...], ids: AuditLog | OwnIds, on_failure: OnFailure, require: Require
     ) -> None:
         self.sinks = sinks
+        self.unaudited = Unaudited()
         self.logs = [sink for sink in sinks if isinstance(sink, AuditLog)]
         held = [sink if isinstance(sink, AuditLog) else Guarded(sink) for sink in sinks]
         self._sink: AuditSink = held[0] if len(held) == 1 else Together(held, all_must=require == "all")
@@ -49,8 +52,9 @@ class Audit:
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""
         records = CallRecords(operation, backend, self._ids.circumstances)
+        kit = _Kit(records, self._ids, self._sink, self.unaudited.counter(operation, backend))
         make = _write_step if operation.writes else _read_step
-        return make(next_step, records, self._ids, self._sink, partial(self._refuses, operation))
+        return make(next_step, kit, partial(self._refuses, operation))
 
     def _refuses(self, operation: Operation) -> bool:
         """Return whether a call that cannot be logged is refused now, by the stack's word or an operator's."""
@@ -126,10 +130,25 @@ def _ids_of(sinks: tuple[AuditSink, ...], id_key: str | Path | None) -> AuditLog
     return OwnIds(Path(id_key))
 
 
-def _write_step(
-    next_step: Step, records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink, refuses: Callable[[], bool]
-) -> Step:
-    finish = _finisher(records, ids, sink)
+class _Kit(NamedTuple):
+    """What the steps of one operation record with.
+
+    Attributes:
+        records: Makes the records.
+        ids: What ids are hashed with.
+        sink: Takes the records.
+        lost: Counts a call of which the end could not be recorded.
+    """
+
+    records: CallRecords
+    ids: AuditLog | OwnIds
+    sink: AuditSink
+    lost: Callable[[Call], None]
+
+
+def _write_step(next_step: Step, kit: _Kit, refuses: Callable[[], bool]) -> Step:
+    records, ids, sink, _ = kit
+    finish = _finisher(kit)
 
     async def step(call: Call) -> Any:
         subject, decision = records.subject(call, ids.hasher), call.decision
@@ -157,10 +176,9 @@ def _write_step(
     return step
 
 
-def _read_step(
-    next_step: Step, records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink, refuses: Callable[[], bool]
-) -> Step:
-    finish = _finisher(records, ids, sink)
+def _read_step(next_step: Step, kit: _Kit, refuses: Callable[[], bool]) -> Step:
+    records, ids, sink, lost = kit
+    finish = _finisher(kit)
 
     async def step(call: Call) -> Any:
         try:
@@ -174,6 +192,7 @@ def _read_step(
             if taken is not None:
                 await taken
         except AuditError:
+            lost(call)
             if refuses():
                 raise
         return result
@@ -198,7 +217,9 @@ class _Finish(Protocol):
     ) -> None: ...
 
 
-def _finisher(records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink) -> _Finish:
+def _finisher(kit: _Kit) -> _Finish:
+    records, ids, sink, lost = kit
+
     async def finish(
         call: Call,
         subject: Subject,
@@ -215,6 +236,7 @@ def _finisher(records: CallRecords, ids: AuditLog | OwnIds, sink: AuditSink) -> 
             if taken is not None and waits and not isinstance(error, GeneratorExit):  # who is closed cannot wait
                 await taken
         except AuditError as fault:  # it is counted or logged by whom it befell
+            lost(call)
             telemetry_failed("audit", fault)
 
     return finish

@@ -3,6 +3,8 @@
 from storescope.middleware._region._decision import Decision, Fact
 from storescope.middleware._region._file import PolicyFile
 from storescope.middleware._region._guard import region_guard
+from storescope.middleware._region._pins._registry import PinRegistry
 from storescope.middleware._region._policy import ResidencyPolicy
+from storescope.middleware._region._routing import route_by_region
 
-__all__ = ["Decision", "Fact", "PolicyFile", "ResidencyPolicy", "region_guard"]
+__all__ = ["Decision", "Fact", "PinRegistry", "PolicyFile", "ResidencyPolicy", "region_guard", "route_by_region"]

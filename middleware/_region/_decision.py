@@ -66,8 +66,8 @@ class Decision:
 
     @property
     def is_objection(self) -> bool:
-        """Whether it was made because of a record's label."""
-        return self.code.startswith("label_")
+        """Whether it was made because of a record's label or of a pin."""
+        return self.code in OBJECTIONS
 
     def explain(self) -> str:
         """Return one line: what was decided, by which rule, why, what would be allowed. It names no tenant."""
@@ -107,5 +107,14 @@ REASONS = {
     "label_region_mismatch": "the record's residency label names another region than the backend's",
     "label_session_mismatch": "the record's residency label names another session",
     "label_forged": "the MAC of the record's residency label is wrong",
+    "tenant_mismatch": "what the call is about is pinned to another tenant",
+    "pin_region_mismatch": "what the call is about is pinned to a region of which no backend is here",
+    "session_region_mismatch": "the record lies in another region than the session that it would go to",
+    "pins_unreachable": "the pin registry does not answer",
 }
 """Every code that a decision can have, and its reason in words."""
+
+PIN_CODES = frozenset({"tenant_mismatch", "pin_region_mismatch", "session_region_mismatch", "pins_unreachable"})
+"""The codes that come from the pin registry."""
+
+OBJECTIONS = PIN_CODES | {code for code in REASONS if code.startswith("label_")}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from storescope.middleware._region._memory import Memory
 
 
+_PASSING = frozenset({"pins_unreachable"})  # codes of what may be over when the call is made again
+
+
 class Enforcer:
     """What the guard's steps share.
 
@@ -57,6 +60,8 @@ class Enforcer:
             raise call.refusal
         if not decision.allowed:
             raise _denial(call, decision)
+        if call.lease is not None:
+            call.lease.hold_good()
 
     def object_to(self, call: Call, code: str, *, leave_out: bool = False) -> bool:
         """Deny a call because of a record's label, unless the policy only monitors.
@@ -81,6 +86,17 @@ class Enforcer:
         if not objection.allowed:
             raise _denial(call, objection)
         return False
+
+    def denial(self, call: Call, code: str) -> ResidencyError:
+        """Return the error that denies a call whatever is monitored: there is nothing to let it through to."""
+        call.decision = self._memory.refused(self._in_force(call), code)
+        error = _denial(call, call.decision)
+        error.retryable = code in _PASSING
+        return error
+
+    def refusal(self, call: Call) -> ResidencyError:
+        """Return the error that denies a call which no backend may have."""
+        return _denial(call, self._in_force(call))
 
     def _in_force(self, call: Call) -> Decision:
         """Return the decision about a call that was admitted, and perhaps waited since then."""

@@ -74,14 +74,18 @@ def may_rest(policy: ResidencyPolicy, tenant: str | None, backend: BackendInfo, 
 def object_to(policy: ResidencyPolicy, decision: Decision, code: str, now: float) -> Decision:
     """Return what becomes of this policy's decision, at the time `now`, when a record's label is at fault."""
     rule = policy.rules.get(decision.rule or "")
-    denied = replace(
-        decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None
-    )
-    judged = _unless_monitored(rule or policy, denied, now)
+    judged = _unless_monitored(rule or policy, refused(decision, code), now)
     if not judged.allowed or decision.expires is None:
         return judged
     # By an exception and by monitoring: what needs both lasts no longer than either.
     return replace(judged, expires=min(decision.expires, judged.expires or inf))
+
+
+def refused(decision: Decision, code: str) -> Decision:
+    """Return the decision that denies for the reason `code`, whatever is monitored."""
+    return replace(
+        decision, allowed=False, effect="deny", code=code, would_allow_if=_WOULD_ALLOW[code], expires=None
+    )
 
 
 def filtered(decision: Decision, code: str) -> Decision:
@@ -97,6 +101,10 @@ _WOULD_ALLOW = {
     "label_region_mismatch": "on a backend of the region that its label names",
     "label_session_mismatch": _OF_ANOTHER,
     "label_forged": "if the record were written through a guard that has the key",
+    "tenant_mismatch": "for the tenant that the pin names",
+    "pin_region_mismatch": "with a backend of the region that the pin names",
+    "session_region_mismatch": "once `storescope residency move` has brought both sessions to one region",
+    "pins_unreachable": "once the pin registry answers",
 }
 
 

@@ -43,6 +43,7 @@ class PolicyFile:
     Attributes:
         current: The policy in force, a `ResidencyPolicy`.
         stats: What was counted.
+        refused: Whether the file as it is now was refused, and the policy before it is in force.
 
     Raises:
         PolicyError: If the file cannot be read or is wrong at first.
@@ -57,6 +58,7 @@ class PolicyFile:
         self._seen: bytes | str = read(path)
         self.current = self._parse(self._seen)
         self.stats = ReloadStats()
+        self.refused = False
         self._subscribers = Subscribers()
         self._start()
         _open_files.add(self)
@@ -107,14 +109,16 @@ class PolicyFile:
         try:
             policy = self._parse(content)
             if policy.digest == previous.digest:
+                self.refused = False
                 return False
             self._subscribers.check(policy)
         except Exception as error:  # whoever checks may fail in any way: what was not checked is not in force
+            self.refused = True
             self.stats.failures += 1
             text = str(error) if isinstance(error, PolicyError) else f"{self._source}: {type(error).__name__}"
             tell("error", "storescope.residency.reload_failed", error=text, in_force=previous.digest)
             return False
-        self.current = policy
+        self.current, self.refused = policy, False
         tell(
             *("info", "storescope.residency.policy_reloaded"),
             version=policy.version,

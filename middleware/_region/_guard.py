@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from storescope.call import UNKNOWN_BACKEND
+from storescope.contract import OPERATIONS
 from storescope.errors import InvalidRecordError, PolicyError, WrapError
 from storescope.middleware._region._enforcer import Enforcer
 from storescope.middleware._region._engine import CONFLICT
 from storescope.middleware._region._file import PolicyFile
+from storescope.middleware._region._health import Health
 from storescope.middleware._region._labelled import LabelledMap
 from storescope.middleware._region._labels import FIELD, SHORTEST_KEY, Labels
+from storescope.middleware._region._members import Member, Members
 from storescope.middleware._region._memory import Memory
+from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._policy import ResidencyPolicy
+from storescope.middleware._region._step_log import check_step_log
+from storescope.middleware._region._telemetry import OBSERVERS, check_telemetry
+from storescope.step_log import current_step_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +28,10 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, Middleware, Step
     from storescope.contract import Operation
     from storescope.middleware._region._memory import PolicySource
-    from storescope.middleware._region._policy import Rule
+    from storescope.middleware._region._pins._registry import PinRegistry
+    from storescope.step_log import StepLog
 
 Attest: TypeAlias = "Callable[[BackendInfo], str | None]"
-_OBSERVERS = frozenset({"tracing", "metrics", "audit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class GuardOptions:
     label_keys: Sequence[bytes] = ()
     mixed_lists: Literal["raise", "filter"] = "raise"
     attest: Attest | None = None
+    pins: PinRegistry | None = None
 
 
 class RegionGuard:
@@ -46,14 +54,16 @@ class RegionGuard:
     """
 
     layer = "region_guard"
-    inside = _OBSERVERS  # outside of them, its denials would be hidden
+    inside = OBSERVERS  # outside of them, its denials would be hidden
 
     def __init__(self, source: PolicySource, options: GuardOptions) -> None:
         self.source = source
         self._options = options
-        self._labels = Labels(options.label_keys)
+        self._labels = Labels(options.label_keys, name_ids=options.pins is not None)
         self._enforcers: dict[BackendInfo, tuple[Memory, Enforcer]] = {}
+        self._pinned: dict[BackendInfo, PinnedMap] = {}
         self._stacks: list[tuple[BackendInfo, tuple[Middleware, ...]]] = []
+        self._logs: dict[tuple[BackendInfo, StepLog], ResidencyPolicy] = {}
         if isinstance(source, PolicyFile):
             source.subscribe(self.check)
 
@@ -74,7 +84,7 @@ class RegionGuard:
             return
         self._stacks.append(stack)  # first: a policy that comes into force meanwhile is checked against it too
         try:
-            _check_telemetry(self.policy, self._of(info)[0].backend, layers)
+            self._check_stack(self.policy, info, layers)
         except PolicyError:
             self._stacks.remove(stack)
             raise
@@ -86,24 +96,56 @@ class RegionGuard:
             PolicyError: If their telemetry goes where a rule of it forbids.
         """
         for info, layers in self._stacks:
-            _check_telemetry(policy, self._of(info)[0].backend, layers)
+            self._check_stack(policy, info, layers)
+        for info, log in self._logs:
+            check_step_log(policy, self._of(info)[0].backend, log)
+
+    def check_log(self, info: BackendInfo, log: StepLog) -> None:
+        """Refuse a workflow engine's log that a rule forbids; what was allowed is remembered.
+
+        Raises:
+            PolicyError: If records would rest, or telemetry go, where a rule of the policy forbids.
+        """
+        policy = self.policy
+        if self._logs.get((info, log)) is not policy:
+            check_step_log(policy, self._of(info)[0].backend, log)
+            self._logs[info, log] = policy
+
+    def _check_stack(self, policy: ResidencyPolicy, info: BackendInfo, layers: tuple[Any, ...]) -> None:
+        pins = self._options.pins
+        check_telemetry(policy, self._of(info)[0].backend, layers if pins is None else (*layers, pins))
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
-        decide = self._of(backend)[0].opener(operation.name)
-        name = {"set": "value", "update": "updates"}.get(operation.verb)
-        if name is None:
-            return decide
+        pinned = self._pinned.get(backend)
+        opener = self._of(backend)[0].opener(operation.name) if pinned is None else pinned.opener(operation)
 
-        def open_call(call: Call) -> None:
-            decide(call)
-            if FIELD in call.params[name]:
-                raise InvalidRecordError(f"{operation.name}: the field {FIELD!r} is reserved")
+        def decide(call: Call) -> None:
+            opener(call)
+            # Only a step's own call goes to the log, and it brings its id; those that its handler makes do not.
+            log = None if call.context.call_id is None else current_step_log()
+            if log is not None:
+                self.check_log(backend, log)
 
-        return open_call
+        return refusing_labels(operation, decide)
 
     def bind(self, steps: Mapping[str, Step], backend: BackendInfo) -> Middleware:
         """Return what makes the guard's steps around one map."""
+        pins = self._options.pins
+        if pins is None:
+            return self._around(steps, backend)
+        members = Members(self.source, {backend.region or "": self.member(steps, backend)}, route=False)
+        self._pinned[backend] = PinnedMap(pins, members)
+        return self._pinned[backend]
+
+    def member(self, steps: Mapping[str, Step], backend: BackendInfo) -> Member:
+        """Return a backend behind this guard, for a map that follows pins."""
+        around = self._around(steps, backend)
+        guarded = {name: around(step, OPERATIONS[name], backend) for name, step in steps.items()}
+        return Member(backend, *self._of(backend), steps, guarded, Health())
+
+    def _around(self, steps: Mapping[str, Step], backend: BackendInfo) -> LabelledMap | Enforcer:
+        """Return what makes the steps around one backend's own."""
         enforcer = self._of(backend)[1]
         if not self._labels_records(backend):
             return enforcer
@@ -129,6 +171,20 @@ class RegionGuard:
         return known
 
 
+def refusing_labels(operation: Operation, decide: Callable[[Call], None]) -> Callable[[Call], None]:
+    """Return what decides, and refuses a caller's own label."""
+    name = {"set": "value", "update": "updates"}.get(operation.verb)
+    if name is None:
+        return decide
+
+    def open_call(call: Call) -> None:
+        decide(call)
+        if FIELD in call.params[name]:
+            raise InvalidRecordError(f"{operation.name}: the field {FIELD!r} is reserved")
+
+    return open_call
+
+
 @dataclass(frozen=True, slots=True)
 class FixedPolicy:
     """A policy that stays as it is."""
@@ -140,6 +196,7 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
     policy: ResidencyPolicy | PolicySource,
     *,
     caller_region: str | None = None,
+    pins: PinRegistry | None = None,
     labels: Literal["auto", "required", "off"] = "auto",
     label_keys: Sequence[bytes] = (),
     mixed_lists: Literal["raise", "filter"] = "raise",
@@ -158,6 +215,8 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
         policy: What is allowed, from `ResidencyPolicy.load`; or a `PolicyFile`, which follows its file.
         caller_region: Where this process runs, `aws:eu-west-1`. If the call's context names a region too, both
             must be allowed.
+        pins: Binds each session, sandbox and setup to the region and the tenant of its first write, for all
+            processes that share the registry. Without it the policy is held against the one backend alone.
         labels: `required`, `off`, or `auto`: required where records come back whole (`BackendInfo.keeps_labels`,
             which shipped backends have), else off, since a user's columns might not keep the field.
         label_keys: Keys, of 16 bytes or more, for a MAC in each label, so that nobody who can write to the store
@@ -182,7 +241,7 @@ def region_guard(  # noqa: PLR0913 (each has a default, and is given by name)
     if any(not isinstance(key, bytes) or len(key) < SHORTEST_KEY for key in label_keys):
         raise WrapError(f"region_guard: label_keys must be bytes, each {SHORTEST_KEY} or longer")
     source: PolicySource = FixedPolicy(policy) if isinstance(policy, ResidencyPolicy) else policy
-    return RegionGuard(source, GuardOptions(caller_region, labels, tuple(label_keys), mixed_lists, attest))
+    return RegionGuard(source, GuardOptions(caller_region, labels, tuple(label_keys), mixed_lists, attest, pins))
 
 
 def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:
@@ -200,31 +259,3 @@ def _attested(backend: BackendInfo, attest: Attest | None) -> BackendInfo:
     if backend.region not in {None, region}:
         return replace(backend, region_confidence=CONFLICT)
     return replace(backend, region=region, region_confidence="attested")
-
-
-def _check_telemetry(policy: ResidencyPolicy, backend: BackendInfo, layers: tuple[Middleware, ...]) -> None:
-    for rule in policy.rules.values():
-        if rule.telemetry is not None and backend.region in _may_store(policy, rule):
-            _check_layers(rule, rule.telemetry, layers)
-
-
-def _may_store(policy: ResidencyPolicy, rule: Rule) -> frozenset[str]:
-    """Return where the rule's data may ever rest, by exceptions from it too."""
-    return rule.store.union(*(each.store for each in policy.exceptions if each.rule == rule.name))
-
-
-def _check_layers(rule: Rule, allowed: frozenset[str], layers: tuple[Middleware, ...]) -> None:
-    for layer in layers:
-        name = getattr(layer, "layer", None)
-        if name not in _OBSERVERS:
-            continue
-        places = getattr(layer, "sinks", (layer,))  # an audit layer may send records to several places
-        for place in places:
-            region = getattr(place, "region", None)
-            if region not in allowed:
-                which = name if len(places) == 1 else f"{name} to {type(place).__name__}"
-                found = f"is in {region}" if region else "has no region="
-                raise PolicyError(
-                    f"region_guard: {which} {found}, and rule {rule.name!r} lets telemetry go only to "
-                    f"{' or '.join(sorted(allowed))}"
-                )

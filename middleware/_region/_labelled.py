@@ -153,7 +153,8 @@ class LabelledMap:
 
         async def look(call: Call, id_: str) -> bool | None:
             asked = Call(operation, {"id": id_}, call.context)
-            asked.record_id, asked.decision = id_, call.decision
+            asked.made_for = call
+            asked.record_id, asked.decision, asked.lease = id_, call.decision, call.lease
             record = await get(asked)
             code = None
             if record is not None:

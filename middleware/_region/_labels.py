@@ -26,13 +26,16 @@ _MAC_DIGITS = 32  # 128 bits
 class Labels:
     """Makes and checks labels, with MACs if it was given keys."""
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+    def __init__(self, keys: Sequence[bytes] = (), *, name_ids: bool = False) -> None:
         """Make it.
 
         Args:
             keys: Keys for MACs. The first one signs; all of them verify, so that a key can be replaced.
+            name_ids: Whether labels hold the record's id also without a MAC: a row of a list need not hold it, and
+                who moves a session must know it.
         """
         self._macs = [Hmac(key) for key in keys]
+        self._name_ids = name_ids or bool(keys)
 
     def make(self, entity: str, id: str, record: dict[str, Any], *, tenant: str, region: str) -> dict[str, str]:
         """Return the label of a record that names its session, if it belongs to one."""
@@ -40,8 +43,9 @@ class Labels:
         session = _session_of(entity, id, record)
         if session is not None:
             label["session"] = session
-        if self._macs:
+        if self._name_ids:
             label["id"] = id
+        if self._macs:
             label["mac"] = _mac(self._macs[0], entity, label)
         return label
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from storescope.middleware._region._engine import Question, decide, filtered, object_to
+from storescope.middleware._region._engine import Question, decide, filtered, object_to, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +83,16 @@ class Memory:
             objection = object_to(policy, decision, code, self._clock.now())
             self._remember(objections, (decision, code), objection)
         return objection
+
+    def refused(self, decision: Decision, code: str) -> Decision:
+        """Return the decision that denies for the reason `code`, whatever is monitored."""
+        _, _, objections = self._current()
+        key = (decision, f"refused {code}")
+        known = objections.get(key)
+        if known is None:
+            known = refused(decision, code)
+            self._remember(objections, key, known)
+        return known
 
     def filtered(self, decision: Decision, code: str) -> Decision:
         """Return the decision of a list from which rows were left out."""

@@ -44,6 +44,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(command: list[str], tmp_path: Path) -> None:
     done = storescope(*command, "--help", cwd=tmp_path)
@@ -75,7 +76,7 @@ def test_wrong_usage_exits_2_without_a_traceback(arguments: list[str], tmp_path:
 
 def test_dashboards_are_built_into_a_folder(tmp_path: Path) -> None:
     done = storescope("dashboards", "build", "out", cwd=tmp_path)
-    assert done.stdout.splitlines() == ["out/storage-traffic.json"]
+    assert "out/storage-traffic.json" in done.stdout.splitlines()
     committed = Path(__file__).parents[2] / "dashboards" / "grafana" / "storage-traffic.json"
     assert (tmp_path / "out" / "storage-traffic.json").read_text() == committed.read_text()
 

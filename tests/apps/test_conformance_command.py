@@ -100,6 +100,7 @@ def test_a_map_that_requires_a_tenant_gets_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("target", "says"),
     [

@@ -45,6 +45,7 @@ def storage_spans(nodes: list[dict[str, Any]]) -> list[str]:
     return names
 
 
+@pytest.mark.unmeasured
 async def test_what_the_agent_did_is_really_stored(project: Path, tmp_path: Path) -> None:
     found = report(tmp_path, "--folder", project)
     async with open_backend(f"local:{tmp_path / '.storescope'}") as backend:
@@ -63,6 +64,7 @@ async def test_what_the_agent_did_is_really_stored(project: Path, tmp_path: Path
     assert outputs["run_command"] == " ".join(os.uname()[i] for i in (0, 2))
 
 
+@pytest.mark.unmeasured
 def test_spans_metrics_and_audit_log_agree(project: Path, tmp_path: Path) -> None:
     found = report(tmp_path, "--folder", project)
     spans = storage_spans(found["trace"])
@@ -77,6 +79,7 @@ def test_spans_metrics_and_audit_log_agree(project: Path, tmp_path: Path) -> Non
     assert found["audit"]["records"] == len(lines)
 
 
+@pytest.mark.unmeasured
 def test_the_denial_is_explained_and_reaches_no_backend(project: Path, tmp_path: Path) -> None:
     denial = report(tmp_path, "--folder", project)["denial"]
     assert denial["code"] == "call_region_forbidden"
@@ -86,6 +89,7 @@ def test_the_denial_is_explained_and_reaches_no_backend(project: Path, tmp_path:
     assert "aws:eu-west-1" in denial["would_allow_if"]
 
 
+@pytest.mark.unmeasured
 def test_a_second_run_adds_a_stream_to_the_same_log(project: Path, tmp_path: Path) -> None:
     report(tmp_path, "--folder", project)
     again = report(tmp_path, "--folder", project)
@@ -93,6 +97,7 @@ def test_a_second_run_adds_a_stream_to_the_same_log(project: Path, tmp_path: Pat
     assert again["audit"]["verdict"] == "intact"
 
 
+@pytest.mark.unmeasured
 def test_an_empty_folder_will_do(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     found = report(tmp_path, "--folder", tmp_path / "empty", "--backend", "memory:")

@@ -113,7 +113,7 @@ def test_a_second_ctrl_c_does_not_wait_for_a_store_that_hangs(redis_server: Redi
 
 
 def test_a_store_that_dies_is_told_and_no_traceback(redis_server: RedisServer, tmp_path: Path) -> None:
-    with running(tmp_path, "--backend", redis_server.url, "--seconds", 3) as load:
+    with running(tmp_path, "--backend", redis_server.url, "--seconds", 8) as load:
         load.scrape_until(lambda samples: samples.total("agent_storage_operations_total") > 50)
         redis_server.kill()
         code, report, err = load.finish()

@@ -40,6 +40,7 @@ async def test_a_store_is_marked_once(durable_url: str, tmp_path: Path) -> None:
         assert str(marker.identity) in line
 
 
+@pytest.mark.unmeasured
 async def test_another_region_needs_replace(durable_url: str, tmp_path: Path) -> None:
     storescope("residency", "mark", durable_url, "--region", EU, cwd=tmp_path)
     line = assert_one_line(storescope("residency", "mark", durable_url, "--region", US, cwd=tmp_path), 2)
@@ -66,6 +67,7 @@ def test_what_cannot_be_marked_is_one_line(tmp_path: Path) -> None:
     assert "PROVIDER:REGION" in assert_one_line(storescope(*command, cwd=tmp_path), 2)
 
 
+@pytest.mark.unmeasured
 def test_no_password_is_printed(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, "--requirepass", PASSWORD).start()
     try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("variables", "service"),
     [
@@ -46,6 +47,7 @@ def test_a_collector_that_is_away_fails_no_command(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["trace"]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("variables", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_SAMPLER": "always_off"}])
 def test_tracing_that_is_switched_off_makes_no_spans(variables: dict[str, str], tmp_path: Path) -> None:
     with collector() as collected:
@@ -58,7 +60,13 @@ def test_tracing_that_is_switched_off_makes_no_spans(variables: dict[str, str], 
 def test_variables_that_cannot_be_followed_are_one_line(tmp_path: Path) -> None:
     done = storescope("demo", cwd=tmp_path, OTEL_TRACES_EXPORTER="nonsense")
     assert "'nonsense' not found" in assert_one_line(done, 2)
-    done = storescope("demo", cwd=tmp_path, OTEL_TRACES_EXPORTER="otlp", OTEL_BSP_SCHEDULE_DELAY="x")
+    done = storescope(
+        "demo",
+        cwd=tmp_path,
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_BSP_SCHEDULE_DELAY="x",
+        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+    )
     assert done.returncode == 0  # the SDK warns and takes its default
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.unmeasured
+
 ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 IN_ONE_FOLDER = 5
 AT_ONCE = 3

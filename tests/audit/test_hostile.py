@@ -86,6 +86,7 @@ BOMBS: dict[str, Callable[[Path], dict[str, bytes]]] = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_what_is_made_to_be_endless_is_not_read_into_memory(
     bomb: Callable[[Path], dict[str, bytes]], folder: Path, key: Path
@@ -182,6 +183,7 @@ forged_lines = st.lists(
 )
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=200 * ROUNDS_SCALE)
 @given(begin=own_fields, lines=forged_lines, end=st.sampled_from(["epoch", "segment", "stream", None]))
 def test_forged_records_of_any_shape_are_judged_alike(
@@ -216,6 +218,7 @@ pieces = st.one_of(
 )
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=200 * ROUNDS_SCALE)
 @given(files=st.dictionaries(names, st.tuples(st.lists(pieces, max_size=4), st.booleans()), max_size=4))
 def test_any_bytes_under_any_name_are_judged_alike(files: dict[str, tuple[list[bytes], bool]]) -> None:

@@ -21,6 +21,8 @@ from tests.audit.verdicts import both
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.unmeasured
+
 SECONDS = 3 * ROUNDS_SCALE
 
 

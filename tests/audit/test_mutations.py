@@ -24,6 +24,8 @@ from tests.audit.verdicts import both
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytestmark = pytest.mark.unmeasured
+
 Files = dict[str, bytes]
 
 

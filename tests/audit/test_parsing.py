@@ -60,6 +60,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return line_of(pairs)
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=500 * ROUNDS_SCALE)
 @given(line=lines(), at=st.integers(0, 2_000), put=st.binary(max_size=3), cut=st.integers(0, 3))
 @example(line=line_of([("phase", "intent"), *dict.fromkeys(CALL_FIELDS).items()]), at=0, put=b"", cut=0)

@@ -225,6 +225,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestCommand:
+    @pytest.mark.unmeasured
     @pytest.mark.parametrize(
         ("arguments", "count"),
         [

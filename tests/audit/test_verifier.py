@@ -75,6 +75,7 @@ def spoil(paths: list[Path], kind: str, first: int, second: int, junk: bytes) ->
     path.write_bytes(change_lines(kind, path.read_bytes(), other.read_bytes(), second, junk))
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=300, deadline=None)
 @given(changes=spoilings())
 def test_no_change_passes_as_intact(sound: tuple[Path, Path], changes: list[tuple[str, int, int, bytes]]) -> None:

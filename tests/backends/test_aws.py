@@ -14,6 +14,7 @@ from storescope.backends._admin import Admin
 from storescope.backends._aws import _CODES, aws_region, aws_regions
 from storescope.backends._facts import RegionFact, find_region
 from storescope.backends._memory import MemoryEngine, MemoryMarker
+from storescope.reports import BackendReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +145,6 @@ async def test_the_name_of_the_endpoint_is_a_fact_beside_region(
 
 
 async def test_a_marker_against_the_name_of_the_endpoint_is_not_even_written() -> None:
-    admin = Admin(MemoryEngine(), str, BackendInfo("postgresql", address=EU))
+    admin = Admin(MemoryEngine(BackendReport()), str, BackendInfo("postgresql", address=EU))
     with pytest.raises(BackendError, match="by its name, this host is in aws:eu-west-1"):
         await admin.mark("aws:us-east-1", replace=True)

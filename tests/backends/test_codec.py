@@ -48,6 +48,7 @@ def test_what_is_encoded_comes_back_the_same(record: dict[str, Any]) -> None:
     json.loads(text.decode())  # valid JSON and UTF-8, whichever path it took
 
 
+@pytest.mark.unmeasured
 @given(RECORDS, RECORDS, RECORDS)
 def test_merge_is_a_shallow_merge(record: dict[str, Any], first: dict[str, Any], second: dict[str, Any]) -> None:
     text, merged = merge(encode(record), encode(first), encode(second))

@@ -56,6 +56,7 @@ def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"local:{tmp_path / 'store'}"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("entity", ["session", "message", "sandbox"])
 async def test_fifty_updates_from_several_processes_survive(durable_url: str, entity: str) -> None:
     async with open_backend(durable_url) as backend:
@@ -66,6 +67,7 @@ async def test_fifty_updates_from_several_processes_survive(durable_url: str, en
         assert await backend[f"{entity}.get"](id="r") == {"sessionId": "s", **expected}
 
 
+@pytest.mark.unmeasured
 async def test_several_processes_open_one_new_folder_at_once(tmp_path: Path) -> None:
     url = f"local:{tmp_path / 'new'}"
     workers = start(url, "session")

@@ -7,7 +7,9 @@ import pytest
 from redis import exceptions as redis_errors
 
 from storescope.backends._postgres._errors import backend_error as postgres_error
+from storescope.backends._redis._connection import Attempt
 from storescope.backends._redis._errors import backend_error as redis_error
+from storescope.backends._redis._errors import is_answer
 
 NO, YES, IF_SENT = "no", "yes", "if it was sent"
 
@@ -20,6 +22,9 @@ REDIS = [
     (redis_errors.OutOfMemoryError(), YES, NO),
     (redis_errors.ReadOnlyError(), YES, NO),
     (redis_errors.MasterDownError(""), YES, NO),
+    (redis_errors.TryAgainError(), YES, NO),
+    (redis_errors.ClusterDownError(""), YES, NO),
+    (redis_errors.SlotNotCoveredError(), YES, NO),
     (redis_errors.NoPermissionError(), NO, NO),
     (redis_errors.AuthenticationError(), NO, NO),
     (redis_errors.ResponseError("WRONGTYPE"), NO, NO),
@@ -50,8 +55,10 @@ POSTGRES = [
 @pytest.mark.parametrize(("error", "retryable", "applied"), REDIS, ids=repr)
 def test_an_error_of_redis(error: Exception, retryable: str, applied: str) -> None:
     assert redis_error("x", error).retryable == (retryable is YES)
-    assert redis_error("x", error, sent=True).maybe_applied == (applied is IF_SENT)
-    assert not redis_error("x", error).maybe_applied
+    attempt = Attempt()
+    assert not attempt.may_have_written(answered=is_answer(error))
+    attempt.sent = True
+    assert attempt.may_have_written(answered=is_answer(error)) == (applied is IF_SENT)
 
 
 @pytest.mark.parametrize(("error", "retryable", "applied"), POSTGRES, ids=repr)

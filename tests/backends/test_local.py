@@ -26,7 +26,7 @@ async def backend(tmp_path: Path) -> AsyncGenerator[Backend, None]:
 
 
 def connection_of(backend: Backend) -> sqlite3.Connection:
-    return cast("Any", backend)._engine._writer._connection  # type: ignore[no-any-return]
+    return cast("Any", backend)._engine._file.writer._connection  # type: ignore[no-any-return]
 
 
 async def refused(backend: Backend, kind: type[Exception], size: int = 10) -> Any:

@@ -10,7 +10,8 @@ import pytest
 
 from storescope import OPERATIONS, BackendError, MissingExtraError, StorageClient, call_context, wrap
 from storescope.backends import Backend, local_storage, open_backend
-from tests.servers import RedisServer, free_port
+from tests.backends.scans import scan_all
+from tests.servers import RedisCluster, RedisServer, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,14 @@ async def test_options_may_stand_in_the_query() -> None:
         ("redis://host/name", "percent-encode"),
         ("redis:host", "percent-encode"),
         ("redis://localhost?prefix=a:b", "prefix"),
+        ("redis+cluster:host", "percent-encode"),
+        ("redis+cluster://host/0", "has but one"),
+        ("redis+cluster://host:7000,:7001", "percent-encode"),
+        ("redis+cluster://host:many", "percent-encode"),
+        (f"redis+cluster://user:{SECRET}/x@host,other", "percent-encode"),
+        (f"redis+cluster://:{SECRET}#@host", "percent-encode"),
+        ("redis+cluster://localhost?prefix={a}", "prefix"),
+        ("redis+cluster://localhost?ssl_ca_certs=x", "for rediss+cluster://"),
         ("redis://localhost?max_connections=many", "integer"),
     ],
 )
@@ -138,6 +147,56 @@ async def test_a_cluster_node_and_a_replica_are_told(tmp_path: Path, redis_serve
             assert says in str(await refusal(server.url))
         finally:
             server.kill()
+
+
+async def test_a_single_server_is_no_cluster(redis_server: RedisServer) -> None:
+    error = await refusal(redis_server.url.replace("redis:", "redis+cluster:").removesuffix("0"))
+    assert "no cluster; use redis://" in str(error)
+    assert not error.retryable
+
+
+async def test_a_cluster_that_nobody_answers_for_is_named() -> None:
+    first, second = free_port(), free_port()
+    error = await refusal(f"redis+cluster://user:{SECRET}@127.0.0.1:{first},127.0.0.1:{second}")
+    assert f"127.0.0.1:{second}" in str(error)
+    assert error.retryable
+
+
+async def test_a_cluster_s_wrong_password_and_missing_slots_are_told(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--requirepass", "right").start()
+    where = f"127.0.0.1:{server.port}"
+    try:
+        for url in (f"redis+cluster://:{SECRET}@{where}", f"redis+cluster://{where}"):
+            error = await refusal(url)
+            assert "password" in str(error)
+            assert where in str(error)
+            assert not error.retryable
+        error = await refusal(f"redis+cluster://:right@{where}")
+        assert "16,384 of its 16,384 slots belong to no node" in str(error)
+        assert "right" not in str(error)
+    finally:
+        server.kill()
+
+
+async def test_a_user_who_may_not_ask_about_the_cluster_is_told_what_to_allow(
+    shared_redis_cluster: RedisCluster,
+) -> None:
+    cluster, words = shared_redis_cluster, ("acl", "setuser", "few", "on", f">{SECRET}", "~*", "+@all")
+    for node in cluster.nodes:
+        cluster.ask(node, *words, "-cluster")
+    url = cluster.url.replace("//", f"//few:{SECRET}@")
+    try:
+        assert "+cluster|slots" in str(await refusal(url))
+        rights = ["+cluster|slots", "+cluster|info", "+cluster|nodes", "+command", "+eval", "+evalsha", "+ping"]
+        for node in cluster.nodes:
+            cluster.ask(node, *words, "-@all", "+@read", "+@write", *rights)
+        async with open_backend(f"{url}?prefix=few") as backend:
+            await backend["message.set"](id="m", value={"sessionId": "s"})
+            assert await backend["message.update"](id="m", updates={"sessionId": "t"}) == {"sessionId": "t"}
+            assert [record.id for record in await scan_all(backend, "message")] == ["m"]
+    finally:
+        for node in cluster.nodes:
+            cluster.ask(node, "acl", "deluser", "few")
 
 
 async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:

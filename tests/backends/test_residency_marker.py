@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PASSWORD = "hunter2-canary"
 
 
-@pytest.fixture(params=["dynamodb", "local", "postgres", "redis"])
+@pytest.fixture(params=["dynamodb", "local", "postgres", "redis", "redis_cluster"])
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local":
         return f"local:{tmp_path / 'store'}?busy_timeout=5"

@@ -19,7 +19,7 @@ from storescope.middleware import instrument_drivers
 from tests.middleware.driver_spans import uninstrument
 from tests.middleware.helpers import stack
 from tests.policies import REGION
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,17 +40,21 @@ class Guarded:
         password: The password.
     """
 
-    server: RedisServer | PostgresServer
+    server: RedisServer | RedisCluster | PostgresServer
     url: str
     password: str
 
 
-@pytest.fixture(params=["redis", "postgres"])
+@pytest.fixture(params=["redis", "redis_cluster", "postgres"])
 def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Guarded, None, None]:
     if request.param == "redis":
         redis = RedisServer(tmp_path, "--requirepass", REDIS_PASSWORD).start()
         yield Guarded(redis, redis.url.replace("//", f"//:{REDIS_PASSWORD}@"), REDIS_PASSWORD)
         redis.kill()
+    elif request.param == "redis_cluster":
+        cluster = RedisCluster(tmp_path, primaries=1, password=REDIS_PASSWORD).start()
+        yield Guarded(cluster, cluster.url.replace("//", f"//:{REDIS_PASSWORD}@"), REDIS_PASSWORD)
+        cluster.kill()
     else:
         postgres = PostgresServer("fsync=off").create()
         yield Guarded(postgres, f"{postgres.url}?migrate=true", postgres.PASSWORD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,35 @@ def tls_redis(ours: Certificate, folder: Path) -> Generator[TlsRedis, None, None
     server = TlsRedis(folder, ours).start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def tls_cluster(ours: Certificate, tmp_path: Path) -> Generator[TlsRedis, None, None]:
+    """A cluster of one node, which names its TLS port to clients that speak TLS."""
+    server = TlsRedis(tmp_path, ours, "--cluster-enabled", "yes", "--tls-cluster", "yes").start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as node:
+            node.sendall(f"AUTH {SECRET}\r\nCLUSTER ADDSLOTSRANGE 0 16383\r\n".encode())
+            give_up = time.monotonic() + 20
+            while time.monotonic() < give_up:
+                node.sendall(b"CLUSTER INFO\r\n")
+                if b"cluster_state:ok" in node.recv(4096):
+                    break
+                time.sleep(0.1)
+        yield server
+    finally:
+        server.kill()
+
+
+async def test_a_redis_cluster_with_the_right_certificate_connects_and_others_are_told(
+    tls_cluster: TlsRedis, ours: Certificate, other: Certificate
+) -> None:
+    url = tls_cluster.tls_url.replace("rediss:", "rediss+cluster:")
+    await work(url, ssl_ca_certs=str(ours.file))
+    assert "ssl_ca_certs" in str(await refusal(url, ssl_ca_certs=str(other.file)))
+    assert "use rediss+cluster://" in str(await refusal(url.replace("rediss+", "redis+")))
+    plain = url.replace(str(tls_cluster.tls_port), str(tls_cluster.port))
+    assert "use redis+cluster://" in str(await refusal(plain, ssl_ca_certs=str(ours.file)))
 
 
 class TlsPostgres(PostgresServer):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from storescope import Handlers, Middleware
 
+pytestmark = pytest.mark.unmeasured
+
 VARY = {"seq", "stream", "ts", "call_id", "duration_us", "mac", "record", "session"}
 
 

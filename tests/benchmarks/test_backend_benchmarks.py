@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import backend_calls, list_gets, list_memory, list_time, list_trips
+from benchmarks import backend_calls, cluster_nodes, list_gets, list_memory, list_time, list_trips
 from benchmarks._lists import Sizes
 from benchmarks._raw import UPDATES, message, same_calls, session
 from benchmarks._raw_postgres import RawPostgres
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks._stores import Pair
+
+pytestmark = pytest.mark.unmeasured
 
 SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
 
@@ -83,6 +85,13 @@ async def test_the_benchmarks_of_lists_run(tmp_path: Path) -> None:
     for result in (time, memory):
         assert {row.name.partition(":")[0] for row in result.rows} == set(STORES)
         assert all(row.value > 0 for row in result.rows)
+
+
+async def test_the_benchmark_of_a_cluster_s_nodes_runs(tmp_path: Path) -> None:
+    result = await cluster_nodes.run(tmp_path, nodes=(1, 2), rounds=1, writers=3)
+    names = ["1 node", "2 nodes"]
+    assert [row.name for row in result.rows] == [*names, *(f"{name}, work of the busiest" for name in names)]
+    assert all(row.value > 0 for row in result.rows)
 
 
 async def test_a_list_is_one_round_trip(tmp_path: Path) -> None:

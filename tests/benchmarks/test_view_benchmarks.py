@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmarks import view_ingest, view_search
 from benchmarks._viewer import requests, running
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.unmeasured
 
 
 async def test_ingest_runs(tmp_path: Path) -> None:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Reopen, Result, Subject, run, run_case
 from tests.conformance import wrapping
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-
-@pytest.fixture(params=["local", "memory", "postgres", "redis"])
-def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store of each kind but DynamoDB, which has a test for all cases at once."""
-    if request.param in {"postgres", "redis"}:
-        url: str = request.getfixturevalue(f"{request.param}_url")
-        return url
-    return {"local": f"local:{tmp_path / 'store'}", "memory": "memory:"}[request.param]
+pytestmark = pytest.mark.unmeasured
 
 
 def shared(url: str) -> bool:
@@ -35,11 +28,20 @@ def unexpected(result: Result, url: str) -> bool:
     return result.status != wanted
 
 
-def cases_for(wrapper: str) -> tuple[Case, ...]:
-    """Return the cases to run; those that start processes take most of the time, and wait for make test-long."""
-    if wrapper == "all" or "STORESCOPE_LONG" in os.environ:
+def cases_for(wrapper: str, url: str) -> tuple[Case, ...]:
+    """Return the cases for a wrapped store; those that start processes take most of the time.
+
+    A wrapper is each process's own: what processes share is the store, which is tried bare. So all layers on one
+    store are enough; make test-long tries every wrapper on every store.
+    """
+    if LONG or (wrapper == "all" and url.startswith("local:")):
         return CASES
     return tuple(case for case in CASES if not case.needs_reopen)
+
+
+def on_the_stores_at_hand(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a test run on the stores that need no server; in make test-long, on every one."""
+    return test if LONG else pytest.mark.parametrize("backend_url", ["local", "memory"], indirect=True)(test)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -50,11 +52,20 @@ async def test_a_bare_backend_conforms(case: Case, backend_url: str) -> None:
     assert not unexpected(result, backend_url), result.why
 
 
-@pytest.mark.parametrize("wrapper", [name for name in wrapping.WRAPPERS if name != "bare"])
-async def test_a_wrapped_backend_conforms(wrapper: str, backend_url: str) -> None:
-    arguments = (backend_url, wrapper)
-    reopen = Reopen(f"{wrapping.__file__}:open_wrapped", arguments) if shared(backend_url) else None
-    async with wrapping.open_wrapped(*arguments) as handlers:
-        results = await run(Subject(handlers, reopen), cases_for(wrapper))
-    wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, backend_url)]
+@on_the_stores_at_hand
+@pytest.mark.parametrize("wrapper", wrapping.ALONE)
+async def test_a_layer_alone_conforms(wrapper: str, backend_url: str) -> None:
+    """Which layer is at fault, should all of them together be at fault."""
+    await assert_conforms(wrapper, backend_url)
+
+
+async def test_all_layers_together_conform(backend_url: str) -> None:
+    await assert_conforms("all", backend_url)
+
+
+async def assert_conforms(wrapper: str, url: str) -> None:
+    reopen = Reopen(f"{wrapping.__file__}:open_wrapped", (url, wrapper)) if shared(url) else None
+    async with wrapping.open_wrapped(url, wrapper) as handlers:
+        results = await run(Subject(handlers, reopen), cases_for(wrapper, url))
+    wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, url)]
     assert not wrong

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from storescope.conformance import CASES, Reopen, Subject, run
 from tests.conformance import wrapping
+from tests.rounds import LONG
 
-LONG = "STORESCOPE_LONG" in os.environ
-SERVERS = ("dynamodb", "dynamodb_local")
-EACH = [(server, wrapper) for server in SERVERS for wrapper in wrapping.WRAPPERS]
-RUNS = EACH if LONG else [("dynamodb", "all"), ("dynamodb_local", "bare")]
+pytestmark = pytest.mark.unmeasured
+
+RUNS = [("dynamodb", "bare"), ("dynamodb_local", "all")]
+if LONG:  # on dynalite, test_backends.py tries each layer too
+    RUNS += [("dynamodb_local", wrapper) for wrapper in ("bare", *wrapping.ALONE)]
 
 
 @pytest.mark.parametrize(("server", "wrapper"), RUNS)

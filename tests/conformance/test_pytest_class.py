@@ -66,12 +66,14 @@ def subclass(form: str, *attributes: str) -> str:
     return "\n    ".join(["class TestMine(ConformanceTests):", *attributes, form])
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("plugins", PLUGINS.values(), ids=PLUGINS)
 def test_a_correct_map_passes_the_core(tmp_path: Path, plugins: tuple[str, ...]) -> None:
     code, counts, output = run_pytest(tmp_path, subclass(FORMS["plain"]), plugins=plugins)
     assert (code, counts) == (0, {"passed": CORE}), output
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_however_it_is_opened(tmp_path: Path, form: str) -> None:
     code, counts, output = run_pytest(tmp_path, subclass(form), "-k", "set_then_get")
@@ -85,6 +87,7 @@ def test_with_promises_what_cannot_be_tried_is_skipped_with_its_reason(tmp_path:
     assert "how another process opens the same store" in output
 
 
+@pytest.mark.unmeasured
 def test_reopen_tries_several_processes_and_a_fixture_may_say_where(tmp_path: Path) -> None:
     body = """
     import pytest
@@ -129,6 +132,7 @@ def test_a_failure_says_what_was_expected_and_what_it_protects(tmp_path: Path) -
     assert "_pytest.py:" not in output, "the suite's own code is no part of what a user has to read"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("form", "says"),
     [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from typing import Any
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,9 @@ texts = st.none() | st.text(min_size=1)
 contexts = st.builds(
     CallContext, texts, texts, texts, texts, st.integers(1, 9), traceparent=texts, tracestate=texts
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 def test_an_inner_block_adds_to_the_one_around_it_and_ends_with_it() -> None:
@@ -128,3 +132,20 @@ def test_it_cannot_be_changed_under_a_call() -> None:
     context: Any = CallContext(tenant="acme")
     with pytest.raises(AttributeError):
         context.tenant = "other"
+
+
+def test_a_block_that_is_closed_from_another_context_ends_quietly() -> None:
+    """As when a workflow engine evicts a workflow: its coroutine is closed wherever that happens."""
+
+    class Forever:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    async def forever() -> None:
+        with call_context(tenant="acme"):
+            await Forever()
+
+    coroutine = forever()
+    copy_context().run(coroutine.send, None)
+    coroutine.close()  # else Python would say that it ignored an exception, and the warning fail this test
+    assert current_context().tenant is None

@@ -90,6 +90,8 @@ MADE: list[StorageError] = [
     RecordNotFoundError("session", "secret-id"),
     errors.InvalidRecordError("x"),
     errors.RecordTooLargeError("x"),
+    errors.VersionConflictError("x"),
+    errors.IndexConflictError("by_name"),
     errors.UnsupportedOperationError("x"),
     errors.WrapError("x"),
     errors.TenantRequiredError("x"),

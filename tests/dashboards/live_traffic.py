@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from storescope import Handlers
 
 BACKEND = BackendInfo(system="redis", name="sessions", region="aws:eu-west-1")
-_PAUSE_SECONDS = 0.05
 
 
 def handlers() -> Handlers:
@@ -97,31 +95,3 @@ def serving(registry: CollectorRegistry) -> Generator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextmanager
-def flowing(registry: CollectorRegistry) -> Generator[None]:
-    """Make calls in the background, round after round. A round that fails is raised at the end."""
-    stopped, failures = Event(), list[BaseException]()
-
-    async def keep_calling() -> None:
-        wrapped = wrapped_on(registry)
-        while not stopped.is_set():
-            await one_round(wrapped)
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    def run() -> None:
-        try:
-            asyncio.run(keep_calling())
-        except BaseException as error:  # it would be lost with the thread
-            failures.append(error)
-
-    thread = Thread(target=run, name="live-traffic")
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "sh", "toml", "text", "json", "sql"}
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-DOCUMENTED_REDIS = "redis://localhost:6379/0"
-DOCUMENTED_DYNAMODB = "dynamodb://agents?region=eu-west-1"
-DOCUMENTED_POSTGRES = "postgresql://agent:secret@localhost:5432/agents"
+SERVERS = {
+    "redis://localhost:6379/0": "redis_url",
+    "redis+cluster://localhost:7000": "redis_cluster_url",
+    "dynamodb://agents?region=eu-west-1": "dynamodb_url",
+    "postgresql://agent:secret@localhost:5432/agents": "postgres_url",
+}
+"""The URL that the docs name -> the fixture whose URL stands for it."""
+DOCUMENTED_BRIDGE = "http://127.0.0.1:8377"
 
 
 class Block(NamedTuple):
@@ -56,14 +61,10 @@ def test_every_block_says_what_it_is(page: Path) -> None:
         assert block.language in LANGUAGES, f"{page.name}:{block.line}"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=page_id)
 async def test_the_blocks_of_a_page_run_in_order(
-    page: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    redis_url: str,
-    postgres_url: str,
-    dynamodb_url: str,
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """All but SQL: a test of Postgres runs the grants, and then works as the role that has them."""
     monkeypatch.chdir(tmp_path)
@@ -72,21 +73,19 @@ async def test_the_blocks_of_a_page_run_in_order(
     with Viewers() as viewers:
         if any("storescope view" in block.text for block in blocks(page)):  # else commands would wait for nobody
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{viewers.port}")
-        served = {
-            DOCUMENTED_REDIS: redis_url,
-            DOCUMENTED_POSTGRES: postgres_url,
-            DOCUMENTED_DYNAMODB: dynamodb_url,
-        }
-        await _run_page(page, tmp_path, viewers, served)
+        text = "".join(block.text for block in blocks(page))
+        servers = {url: request.getfixturevalue(fixture) for url, fixture in SERVERS.items() if url in text}
+        await _run_page(page, tmp_path, viewers, servers)
 
 
-async def _run_page(page: Path, folder: Path, viewers: Viewers, served: dict[str, str]) -> None:
+async def _run_page(page: Path, folder: Path, viewers: Viewers, servers: dict[str, str]) -> None:
     namespace: dict[str, Any] = {}
     printed = ""  # by the last command
     for block in blocks(page):
         text = block.text
-        for documented, url in served.items():
+        for documented, url in servers.items():
             text = text.replace(documented, url)
+        text = text.replace(DOCUMENTED_BRIDGE, f"http://127.0.0.1:{viewers.port}")
         if block.language == "python":
             await _run_python(text, f"{page.name}:{block.line}", namespace)
         elif block.language == "sh":

@@ -1,4 +1,4 @@
-"""Runs the commands of the docs that serve until they are ended: `storescope view`, `storescope demo --view`."""
+"""Runs the commands of the docs that serve until they are ended: `storescope view`, `demo --view`, `serve`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Viewers:
     @staticmethod
     def serves(words: list[str]) -> bool:
         """Return whether a command is one of them."""
-        return words[0] == "storescope" and (words[1] == "view" or "--view" in words)
+        return words[0] == "storescope" and (words[1] in {"view", "serve"} or "--view" in words)
 
     def start(self, words: list[str], path: str) -> str:
         """Start a command in the place of the one before; return what it printed until it served."""
@@ -36,7 +36,7 @@ class Viewers:
         command = [
             shutil.which(words[0], path=path) or words[0],
             *words[1:],
-            "--no-open",
+            *([] if words[1] == "serve" else ["--no-open"]),
             "--port",
             str(self.port),
         ]

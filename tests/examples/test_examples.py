@@ -6,8 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from storescope.conformance import CASES
+
+if TYPE_CHECKING:
+    from tests.durable.temporal_server import TemporalServer
+    from tests.servers import PostgresServer
+
+pytestmark = pytest.mark.unmeasured
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -41,6 +50,19 @@ def test_redis_that_is_not_there_is_one_line() -> None:
     assert "secret" not in done.stderr
 
 
+def test_the_production_example_conforms_and_loses_no_update() -> None:
+    done = run("kv_production.py")
+    assert done.returncode == 0, done.stderr
+    assert "52 fields" in done.stdout
+    program = str(Path(sys.executable).parent / "storescope")
+    command = [program, "conformance", f"{EXAMPLES / 'kv_production.py'}:handlers"]
+    tried = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True, timeout=110)
+    core = [case for case in json.loads(tried.stdout)["cases"] if case["kind"] == "core"]
+    assert core
+    assert not [case["name"] for case in core if case["status"] != "pass"]
+    assert tried.stderr == ""  # no call was left unawaited
+
+
 def test_a_policy_that_denies() -> None:
     done = run("policy_that_denies.py")
     assert done.returncode == 0, done.stderr
@@ -48,6 +70,36 @@ def test_a_policy_that_denies() -> None:
     assert lines[0] == "acme from aws:eu-west-1: stored"
     assert all("denied" in line for line in lines[1:5])
     assert lines[5] == "5 outcomes in the audit log"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_an_agent_that_dies_goes_on_where_it_was_with_dbos(
+    store: str, shared_postgres_server: PostgresServer
+) -> None:
+    done = run("durable_agent_dbos.py", *([shared_postgres_server.url] if store == "postgres" else []))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "the first process died in the second turn",
+        "3 messages",
+        "6 calls were made by the process that recovered it",
+    ]
+
+
+def test_an_agent_whose_worker_is_lost_goes_on_where_it_was_with_temporal(temporal_server: TemporalServer) -> None:
+    done = run("durable_agent_temporal.py", temporal_server.address)
+    assert done.returncode == 0, done.stderr
+    first, messages, calls = done.stdout.splitlines()
+    assert first == "the first worker is gone, in the second turn"
+    assert messages == "3 messages"
+    assert calls in {
+        f"{number} calls reached the handlers" for number in (11, 12)
+    }  # the one under way, again perhaps
+
+
+def test_temporal_that_is_not_there_is_one_line() -> None:
+    done = run("durable_agent_temporal.py", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def conform(name: str, folder: Path) -> tuple[int, dict[str, str]]:

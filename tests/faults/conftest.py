@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.sites import DynamoSite, PostgresSite, RedisSite
-from tests.servers import Dynalite, PostgresServer, RedisServer
+from tests.dynamodb_servers import Dynalite
+from tests.faults.sites import ClusterSite, DynamoSite, PostgresSite, RedisSite
+from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,7 +44,20 @@ def dynamodb_site(tmp_path: Path, aws_credentials: None) -> Generator[DynamoSite
     server.kill()
 
 
-@pytest.fixture(params=["postgres", "redis"])
+@pytest.fixture(scope="session")
+def durable_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster, None, None]:
+    """A Redis cluster of one node, which these tests may kill and stop. Each leaves it running."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"), primaries=1, durable=True).start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def cluster_site(durable_cluster: RedisCluster) -> ClusterSite:
+    return ClusterSite(durable_cluster)
+
+
+@pytest.fixture(params=["cluster", "postgres", "redis"])
 def site(request: pytest.FixtureRequest) -> Site:
     """A server of each kind in turn, with a store that is empty."""
     found: Site = request.getfixturevalue(f"{request.param}_site")

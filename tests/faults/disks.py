@@ -79,9 +79,9 @@ class FaultyDisk:
         """Let each change (a write, a sync, a new file) take this long."""
         self._tell("slow", seconds=seconds)
 
-    def hung(self) -> None:
-        """Let it answer nothing at all, until it is told something else."""
-        self._tell("hung")
+    def hung(self, seconds: float = 10.0) -> None:
+        """Let it answer nothing at all, until it is told something else; no wait is longer than `seconds`."""
+        self._tell("hung", seconds=seconds)
 
     def hung_syncs(self) -> None:
         """Let it take writes, and answer no sync until it is told something else."""

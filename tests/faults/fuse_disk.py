@@ -48,7 +48,7 @@ class Faults:
 
         Args:
             fault: `none`, `slow`, `hung`, `hung syncs`, or one of those that refuse.
-            seconds: How long a slow disk takes for each change.
+            seconds: How long a slow disk takes for each change, and one that hangs for an answer at most.
             room: How many bytes a full disk still takes.
         """
         with self._changed:
@@ -79,7 +79,7 @@ class Faults:
 
     def _wait_out(self, fault: str) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self.fault != fault, MOST_SECONDS)
+            self._changed.wait_for(lambda: self.fault != fault, self._seconds or MOST_SECONDS)
 
 
 class Disk:

@@ -28,7 +28,7 @@ class Mode(Enum):
 
     PASS = auto()
     SLOW = auto()
-    """Each piece is held for 50 ms, both ways."""
+    """Each piece is held for 50 ms, or the proxy's own delay, both ways."""
     RESET = auto()
     """Every connection is reset, the open ones and each new one."""
     REFUSE = auto()
@@ -59,9 +59,10 @@ class _Link:
 
 
 class Proxy:
-    """Listens on a port of its own, in front of `port`."""
+    """Listens on a port of its own, in front of `port`; `SLOW` holds a piece for `delay` seconds."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, delay: float = _DELAY) -> None:
+        self._delay = delay
         self.port = free_port()
         self.target = port
         self._mode = Mode.PASS
@@ -159,7 +160,7 @@ class Proxy:
                 if self._mode in loses:
                     link.lost = True
                 if self._mode is Mode.SLOW:
-                    await asyncio.sleep(_DELAY)
+                    await asyncio.sleep(self._delay)
                 if not link.lost or (self._mode is Mode.DEAF and source is link.reader):
                     sink.write(piece)
                     await sink.drain()

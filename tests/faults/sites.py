@@ -11,7 +11,9 @@ from uuid import uuid4
 import asyncpg
 
 if TYPE_CHECKING:
-    from tests.servers import Dynalite, PostgresServer, RedisServer
+    from tests.dynamodb_servers import Dynalite
+    from tests.faults.proxy import Proxy
+    from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 TIMEOUT = 0.6
 """Seconds that a call may take in these tests."""
@@ -29,6 +31,10 @@ class Site(Protocol):
     port: int
     url: str
     limits: dict[str, Any]
+
+    def behind(self, proxy: Proxy) -> str:
+        """Return the store's URL by way of a proxy before `port`."""
+        ...
 
     def kill(self) -> None:
         """Kill the server, as a crash would."""
@@ -70,6 +76,9 @@ class RedisSite:
         self.url = f"{server.url}?prefix=faults"
         self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
 
+    def behind(self, proxy: Proxy) -> str:
+        return proxy.url(self.url)
+
     def kill(self) -> None:
         self._server.kill()
 
@@ -89,8 +98,11 @@ class DynamoSite:
     def __init__(self, server: Dynalite) -> None:
         self._server = server
         self.port = server.port
-        self.url = server.url("faults")
+        self.url = server.url(f"faults-{uuid4().hex}")
         self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+
+    def behind(self, proxy: Proxy) -> str:
+        return proxy.url(self.url)
 
     def kill(self) -> None:
         self._server.kill()
@@ -103,6 +115,39 @@ class DynamoSite:
 
     async def settle(self) -> None:
         """It is at what it was sent for a moment at most; the audit reads until all is still."""
+
+
+class ClusterSite:
+    """A durable Redis cluster of one node, which tells clients that it is where a proxy is."""
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        self._cluster = cluster
+        (self._node,) = cluster.nodes
+        self.port = self._node.port
+        self.url = f"redis+cluster://127.0.0.1:{self.port}/?prefix=faults-{uuid4().hex}"
+        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+        self._announce(self.port)
+
+    def behind(self, proxy: Proxy) -> str:
+        self._announce(proxy.port)
+        return proxy.url(self.url)
+
+    def kill(self) -> None:
+        self._node.kill()
+
+    def start(self) -> None:
+        self._node.start()
+        self._cluster.settle()
+
+    def processes(self) -> list[int]:
+        return [self._node.pid]
+
+    async def settle(self) -> None:
+        """It is one thread, and takes what came first first. Whoever comes now is not sent by way of the proxy."""
+        self._announce(self.port)
+
+    def _announce(self, port: int) -> None:
+        self._cluster.ask(self._node, "config", "set", "cluster-announce-port", str(port))
 
 
 class PostgresSite:
@@ -118,6 +163,9 @@ class PostgresSite:
             "connect_timeout": TIMEOUT,
             "statement_timeout": TIMEOUT * 0.8,
         }
+
+    def behind(self, proxy: Proxy) -> str:
+        return proxy.url(self.url)
 
     def kill(self) -> None:
         self.server.kill()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from storescope.backends import open_backend
 from tests.faults.audit import audit
 from tests.faults.ledger import Fate, Ledger
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 
     from tests.faults.ledger import Attempt
     from tests.faults.sites import PostgresSite, RedisSite
+    from tests.servers import RedisCluster
 
-ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+pytestmark = pytest.mark.unmeasured
+
+SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = 10 * SCALE
+KV_ROUNDS = ROUNDS * 7 // 10
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -87,6 +94,30 @@ async def test_a_killed_client_of_local_loses_nothing(tmp_path: Path) -> None:
 
 async def test_a_killed_client_of_redis_loses_nothing(redis_site: RedisSite) -> None:
     await kill_again_and_again(lambda: f"{redis_site.url}-{uuid4().hex}", redis_site.settle)
+
+
+async def test_a_killed_client_of_a_redis_cluster_loses_nothing(shared_redis_cluster: RedisCluster) -> None:
+    """Also in the midst of a move, whose steps are on three nodes."""
+
+    async def settled() -> None:
+        """Each node is one thread, and takes what came first first."""
+
+    rounds = ROUNDS if SCALE > 1 else 4
+    await kill_again_and_again(lambda: f"{shared_redis_cluster.url}?prefix={uuid4().hex}", settled, rounds=rounds)
+
+
+async def test_a_killed_client_of_kv_over_local_loses_nothing(tmp_path: Path) -> None:
+    """A record, its index entries and their removal are writes of their own: any of them may be the last."""
+
+    async def settled() -> None:
+        """A process that is gone does nothing more."""
+
+    await kill_again_and_again(lambda: f"kv+local:{tmp_path / uuid4().hex}", settled, rounds=KV_ROUNDS)
+
+
+async def test_a_killed_client_of_kv_over_redis_loses_nothing(redis_site: RedisSite) -> None:
+    url = f"kv+{redis_site.url}"
+    await kill_again_and_again(lambda: f"{url}-{uuid4().hex}", redis_site.settle, rounds=KV_ROUNDS)
 
 
 async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:

@@ -89,7 +89,7 @@ async def test_many_calls_wait_for_the_lock_together_and_not_one_after_the_other
 async def test_a_disk_that_fails_while_a_write_is_committed_leaves_its_fate_open(tmp_path: Path) -> None:
     """The log may hold it all the same: SQLite says so of no other error, and no real disk here can be made to."""
     async with open_backend(f"local:{tmp_path}") as backend:
-        worker = backend._engine._writer  # type: ignore[attr-defined] # only `local:` has it
+        worker = backend._engine._file.writer  # type: ignore[attr-defined] # only `local:` has it
         worker._connection = FailsToCommit(worker._connection)
         with pytest.raises(BackendError) as caught:
             await backend["setup.set"](id="s", value={})

@@ -16,7 +16,7 @@ MODULE = re.compile(r"storescope(\.[a-z_]+)+")
 # What each package may import of the others, besides itself and the core.
 MAY_IMPORT = {
     "backends": set[str](),
-    "middleware": set[str](),
+    "middleware": {"backends"},
     "dashboards": {"middleware"},
     "apps": {"backends", "middleware", "dashboards"},
 }

@@ -69,6 +69,8 @@ def test_the_wheel_holds_the_files_that_are_no_code(wheel: Path) -> None:
         names = set(archive.namelist())
     assert "storescope/py.typed" in names
     assert "storescope/dashboards/grafana/storage-traffic.json" in names
+    shipped = {path for kind in ("*.json", "*.yaml", "Dockerfile") for path in (ROOT / "dashboards").rglob(kind)}
+    assert {f"storescope/{path.relative_to(ROOT)}" for path in shipped} <= names
     scripts = {f"storescope/backends/_redis/{path.name}" for path in (ROOT / "backends/_redis").glob("*.lua")}
     assert scripts
     page = {f"storescope/apps/view/static/{path.name}" for path in (ROOT / "apps/view/static").iterdir()}

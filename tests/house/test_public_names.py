@@ -10,10 +10,14 @@ import pytest
 PACKAGES = (
     "storescope",
     "storescope.apps",
+    "storescope.apps.serve",
     "storescope.apps.view",
     "storescope.backends",
     "storescope.conformance",
     "storescope.dashboards",
+    "storescope.durable",
+    "storescope.durable.dbos",
+    "storescope.durable.temporal",
     "storescope.middleware",
 )
 

@@ -119,10 +119,10 @@ class Running:
 
 
 @contextmanager
-def running(cwd: Path, *arguments: object) -> Generator[Running]:
+def running(cwd: Path, *arguments: object, **variables: str) -> Generator[Running]:
     """Start `storescope load --json`; it has begun when this yields."""
     command = [str(PROGRAM), "load", "--json", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "100"}
+    environment = {**os.environ, "COLUMNS": "100", **variables}
     with subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -7,7 +7,6 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from storescope.apps.load._sizes import MARKER
 from storescope.backends import open_backend
 from tests.load.loads import Samples, Watching, run_here
+from tests.middleware.driver_spans import uninstrument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ async def test_content_reaches_the_store_alone(tmp_path: Path, caplog: pytest.Lo
         with caplog.at_level(logging.DEBUG):
             report = await in_thread(watcher, provider, url, tmp_path / "kept")
     finally:
-        RedisInstrumentor().uninstrument()
+        uninstrument()
     spans = exporter.get_finished_spans()
     told = [
         *(span.to_json() for span in spans),

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from storescope.middleware._definitions import METRICS
 from storescope.outcome import OUTCOMES
 from tests.apps.command import storescope
 from tests.load.loads import Samples, running
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COUNTING_CONFLICTS = ("redis:", "postgresql:")
+pytestmark = pytest.mark.unmeasured
+
+COUNTING_CONFLICTS = ("redis:", "redis+cluster:", "postgresql:")
 """The stores where two updates can meet; the others make one after the other."""
 
 
@@ -35,7 +40,7 @@ def test_every_outcome_and_metric_gets_data(backend_url: str, tmp_path: Path) ->
         "--backend",
         backend_url,
         "--seconds",
-        8,
+        8 if LONG else 5,
         "--sessions",
         12,
         *shares,

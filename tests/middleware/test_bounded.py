@@ -60,11 +60,11 @@ async def test_ten_thousand_backends_that_nobody_listed() -> None:
     assert counted["session.get", "other", "other", "ok"] == FLOOD - MOST_STRANGERS
 
 
-def test_ten_thousand_rules() -> None:
+def test_ten_thousand_rules_and_as_many_caller_regions() -> None:
     registry = CollectorRegistry()
     decisions = instruments_of(registry).decisions
     for number in range(FLOOD):
-        facts = {"backend_region": Fact(None, "backend")}
+        facts = {"backend_region": Fact(None, "backend"), "call_region": Fact(f"r{number}", "call")}
         made = Decision(
             allowed=False, effect="deny", code="tenant_missing", rule=f"r{number}", policy="d", facts=facts
         )
@@ -72,3 +72,6 @@ def test_ten_thousand_rules() -> None:
     counted = series(registry, "agent_storage_residency_decisions_total")
     assert len(counted) == MOST_DECISIONS + 1
     assert counted["deny", "tenant_missing", "other", "other"] == FLOOD - MOST_DECISIONS
+    flows = series(registry, "agent_storage_residency_flows_total")
+    assert len(flows) == MOST_DECISIONS + 1
+    assert flows["deny", "other", "other"] == FLOOD - MOST_DECISIONS

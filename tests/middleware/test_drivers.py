@@ -60,6 +60,29 @@ async def test_they_lie_below_under_stable_names_without_values(
     assert (found["server.address"], found["network.transport"]) == ("127.0.0.1", "tcp")
 
 
+async def test_a_cluster_s_lie_below_too(
+    redis_cluster_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """One for each command, however often the cluster sends it on."""
+    secret = uuid4().hex
+    async with open_backend(redis_cluster_url) as backend:
+        handlers = wrap(backend, tracing(tracer_provider=provider))
+        exporter.clear()
+        await handlers["message.set"](id=secret, value={"sessionId": secret, "text": secret})
+        await handlers["message.get"](id=secret)
+    spans = exporter.get_finished_spans()
+    storage = {span.name: span for span in spans if "." in span.name}
+    below = [span for span in spans if "." not in span.name]
+    assert [span.name for span in below[-2:]] == ["GET", "HGET"]
+    parents = {span.parent.span_id for span in below if span.parent}
+    assert parents == {context.span_id for span in storage.values() if (context := span.get_span_context())}
+    assert storage["message.get"].kind is SpanKind.INTERNAL
+    for span in below:
+        assert set(attributes(span)) <= STABLE
+        assert attributes(span)["db.system.name"] == "redis"
+        assert secret not in span.to_json()
+
+
 async def test_a_failing_command_keeps_its_class_and_no_text(
     redis_url: str, provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tests.middleware.emitted import Emitted
+
+pytestmark = pytest.mark.unmeasured
 
 _KINDS = {SpanKind.CLIENT: Span.SPAN_KIND_CLIENT, SpanKind.INTERNAL: Span.SPAN_KIND_INTERNAL}
 _STATUSES = {StatusCode.UNSET: Status.STATUS_CODE_UNSET, StatusCode.ERROR: Status.STATUS_CODE_ERROR}

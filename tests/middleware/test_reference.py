@@ -6,6 +6,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING
 
+import pytest
+
 import storescope
 from storescope import OPERATIONS, StorageError
 from storescope.middleware._audit._record import FIELDS
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.middleware.emitted import Emitted
+
+pytestmark = pytest.mark.unmeasured
 
 
 def listed_types(table: Mapping[str, list[str]]) -> dict[str, set[str]]:

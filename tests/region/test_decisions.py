@@ -32,6 +32,7 @@ def question(facts: dict[str, Any]) -> Question:
 instants = st.sampled_from([EXPIRES - 1, EXPIRES - 0.001, EXPIRES, EXPIRES + 1])
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=500)
 @given(policy=policies(), facts=facts_of_calls, now=instants)
 def test_the_engine_equals_the_interpreter(policy: dict[str, Any], facts: dict[str, Any], now: float) -> None:
@@ -44,6 +45,7 @@ def test_the_engine_equals_the_interpreter(policy: dict[str, Any], facts: dict[s
     assert facts["tenant"] in {None, "*"} or facts["tenant"] not in line
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=300)
 @given(policy=policies(), facts=facts_of_calls, now=instants, random=st.randoms())
 def test_no_order_and_no_way_of_writing_changes_a_decision(

@@ -199,6 +199,7 @@ def test_no_order_and_no_way_of_writing_changes_the_policy_or_its_digest(
     assert ResidencyPolicy.from_dict(rewritten(policy, random)) == ResidencyPolicy.from_dict(policy)
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=500)
 @given(policy=policies(), data=st.data())
 def test_another_meaning_has_another_digest(policy: dict[str, Any], data: st.DataObject) -> None:

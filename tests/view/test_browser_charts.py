@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -19,7 +20,8 @@ from tests.view.chromium import Watched
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+
+pytestmark = pytest.mark.unmeasured
 
 
 def test_charts_and_the_audit_log(chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from tests.view.sending import operation, send, span, trace_id
 if TYPE_CHECKING:
     from storescope.apps.view import Viewer
 
+pytestmark = pytest.mark.unmeasured
+
 
 def three_traces(url: str) -> None:
     send(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from storescope.apps.view import Viewer
 
+pytestmark = pytest.mark.unmeasured
+
 
 HOSTILE = "<img src=x onerror='document.title=\"owned\"'><script>document.title='owned'</script>\u202egnp.\x1b[31m"
 SHOWN = (

@@ -12,6 +12,8 @@ from tests.view.sending import operation, send, span, span_id, trace_id, waterfa
 if TYPE_CHECKING:
     from storescope.apps.view import Viewer
 
+pytestmark = pytest.mark.unmeasured
+
 
 def test_the_waterfall_nests_and_marks(page: Page, viewer: Viewer) -> None:
     waterfall(viewer.url)

@@ -14,6 +14,8 @@ import pytest
 from tests.docs.viewers import Viewers
 from tests.view.sending import get
 
+pytestmark = pytest.mark.unmeasured
+
 ROOT = Path(__file__).parents[2]
 GOAL_SECONDS = 60
 

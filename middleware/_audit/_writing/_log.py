@@ -227,6 +227,18 @@ class AuditLog:
         """Return what was free where the log lies half a second ago, in bytes; NaN if it cannot be told."""
         return self._journal.reserve.free_bytes
 
+    def fault(self) -> str | None:
+        """Return why a record would be refused now; None if nothing is known that speaks against one."""
+        if self._closed:
+            return "it is closed"
+        if self._writer.hangs(self._options.timeout * HANGS_AFTER):
+            return "its disk does not answer"
+        if self._journal.stream is None:
+            return "its folder cannot be used"
+        if self._journal.reserve.free_bytes < self._options.reserve_bytes:
+            return "less than its reserve is free"
+        return None
+
     def close(self) -> None:
         """Write what waits and the closing seal. A record after this is refused.
 

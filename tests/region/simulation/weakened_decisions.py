@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from storescope.middleware._region import _engine, _guard
 from storescope.middleware._region._enforcer import Enforcer
-from storescope.middleware._region._guard import RegionGuard
 from storescope.middleware._region._memory import Clock, Memory
 from tests.region.simulation.weaken import Weakening
 
@@ -207,8 +206,8 @@ ENFORCEMENT = (
     ),
     Weakening(
         "A caller's own `$residency` is taken.",
-        RegionGuard,
-        "on_open",
+        _guard,
+        "refusing_labels",
         "if FIELD in call.params[name]:",
         "if False:",
     ),

@@ -1,0 +1,69 @@
+"""Makes tokens: the secret is shown once, and only its hash is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storescope.apps.serve._options import ServeError
+from storescope.apps.serve._tokens import TokenFile, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_BYTES = 32
+
+
+def add_token(path: Path, name: str, grants: Mapping[str, Any]) -> str:
+    """Write an entry for a new token, and return the token.
+
+    Args:
+        path: The token file; made, for its owner alone, if it is missing.
+        name: The token's name.
+        grants: The entry's other keys: `tenants`, `operations` and `regions`, lists, and perhaps `rate`.
+
+    Raises:
+        ServeError: If the file is wrong or has the name, or the grants are none. Nothing was changed.
+    """
+    if not _NAME.fullmatch(name):
+        raise ServeError("a token's name is letters, digits, - and _, 64 at most")
+    before = _text(path)
+    if re.search(rf"^\[tokens\.{name}\]", before, re.MULTILINE):
+        raise ServeError(f"{path}: has a token {name!r} already; delete its entry first, or choose another name")
+    made = "stsc_" + secrets.token_urlsafe(_BYTES)  # the prefix lets scanners for leaked secrets find it
+    entry = {"sha256": digest_of(made), **grants}
+    # Strings, lists and numbers are TOML as JSON writes them, if no character is spelled as two halves.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
+    _replace(path, "\n".join([*([before.rstrip(), ""] if before.strip() else []), f"[tokens.{name}]", *lines, ""]))
+    return made
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        return ""
+    TokenFile(path)  # refuses one that is wrong, or that others may read
+    return path.read_text(encoding="utf-8")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file anew, for its owner alone, and only if a bridge would take it."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    except OSError as error:
+        raise ServeError(f"{path}: cannot be written: {error.strerror}") from None
+    written = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        TokenFile(written)
+        written.replace(path)
+    except ServeError as error:
+        raise ServeError(str(error).replace(str(written), str(path))) from None
+    finally:
+        written.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""Times the handlers themselves, inside of every layer: what is left of a call's duration is the layers' own."""
+
+from __future__ import annotations
+
+from functools import cache
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from storescope.middleware._bounded import by_member
+from storescope.middleware._log import telemetry_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import Histogram
+
+    from storescope.call import BackendInfo, Call, Step
+    from storescope.contract import Operation
+
+
+def handler_timer(duration: Histogram, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+    """Return a step that times one handler, however it ends; a call that is refused never gets there.
+
+    What a layer asks of the store for another call is charged to that call's operation, as part of its time.
+    """
+
+    @cache
+    def series(name: str) -> tuple[Histogram, Callable[[BackendInfo], Histogram]]:
+        def of(place: BackendInfo) -> Histogram:
+            return duration.labels(name, *place.labels)
+
+        return of(backend), by_member(backend, of)
+
+    own = series(operation.name)[0].observe
+
+    def observe_other(call: Call, seconds: float) -> None:
+        wrapped, chosen = series((call.made_for or call).operation.name)
+        (wrapped if call.backend is None else chosen(call.backend)).observe(seconds)
+
+    async def step(call: Call) -> Any:
+        begun = perf_counter_ns()
+        try:
+            return await next_step(call)
+        finally:
+            try:
+                seconds = (perf_counter_ns() - begun) / 1e9
+                if call.refusal is None:
+                    if call.made_for is None and call.backend is None:
+                        own(seconds)
+                    else:
+                        observe_other(call, seconds)
+            except Exception as fault:
+                telemetry_failed("metrics", fault)
+
+    return step

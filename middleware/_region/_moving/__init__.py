@@ -1,0 +1,1 @@
+"""Moving a session from one region to another, with a proof."""

@@ -1,0 +1,286 @@
+"""One move: fence the session off, copy, verify, switch the pin, purge, prove. Each step can be done again.
+
+Until the pin is switched the source counts, and what was copied is thrown away if the move is given up. From then
+on the target counts, and what is left at the source is purged. A mover that was taken for dead touches nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from storescope.errors import BackendError, StorageError
+from storescope.middleware._region._engine import may_rest
+from storescope.middleware._region._pins._pin import Fence, PinKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from storescope.middleware._region._labels import Labels
+    from storescope.middleware._region._memory import PolicySource
+    from storescope.middleware._region._moving._rows import Row, Side
+    from storescope.middleware._region._pins._fence import Fenced
+    from storescope.middleware._region._pins._pin import Pin
+    from storescope.middleware._region._pins._registry import PinRegistry
+
+WHY = "move"
+_BETWEEN_LOOKS = 0.5  # seconds, while a mover before us may still be alive
+
+
+class MoveRefusedError(StorageError):
+    """The move must not be made, or there is nothing to move. Nothing has moved, and the session can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What was moved.
+
+    Attributes:
+        move: The move's own id.
+        session: The session.
+        tenant: Whose it is.
+        source: Where it was.
+        target: Where it is.
+        policy: The digest of the policy that allowed it.
+        rows: The records, in order.
+        late: Records that lay at the source after the switch and are not those that were copied: writes of a
+            process that had lost its lease, which were never acknowledged. They were purged.
+    """
+
+    move: str
+    session: str
+    tenant: str
+    source: str
+    target: str
+    policy: str
+    rows: list[Row]
+    late: list[Row]
+
+
+class Mover:
+    """Moves sessions between the stores of several regions."""
+
+    def __init__(
+        self,
+        registry: PinRegistry,
+        source: PolicySource,
+        sides: Mapping[str, Side],
+        labels: Labels,
+        on_moved: Callable[[Moved], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            registry: Where sessions are pinned.
+            source: The policy in force.
+            sides: Region -> store.
+            labels: Checks and makes labels.
+            on_moved: Called before the session can be used again: it keeps the proof.
+        """
+        self._registry = registry
+        self._source = source
+        self._sides = sides
+        self._labels = labels
+        self._on_moved = on_moved
+
+    async def move(self, session: str, to: str) -> Moved:
+        """Move a session, or finish a move of it that was broken off.
+
+        Args:
+            session: The session's id.
+            to: The region to move it to.
+
+        Returns:
+            What was moved.
+
+        Raises:
+            MoveRefusedError: If it must not be moved, or is not pinned; nothing has changed.
+            StorageError: If a store or the registry failed. Make the same move again to finish it.
+        """
+        key = PinKey("session", session)
+        seen = await self._registry.fences.read(key)
+        if seen is None:
+            raise MoveRefusedError("no such session is pinned")
+        fence = seen.pin.fence
+        if fence is None:
+            return await self._begin(key, seen, to)
+        if fence.why != WHY:
+            await self._end_rehoming(key, seen)
+            return await self.move(session, to)
+        if fence.data["to"] != to:
+            raise MoveRefusedError(
+                f"a move of the session to {fence.data['to']} was not finished; finish that first"
+            )
+        return await self._go_on(key, await self._take_over(key, seen))
+
+    async def _begin(self, key: PinKey, seen: Fenced, to: str) -> Moved:
+        self._check(seen, to)
+        term = await self._registry.leases.presence.join()
+        data = {"move": token_hex(16), "from": seen.pin.region, "to": to, "fresh": True}
+        fenced = await self._registry.fences.put_up(key, seen, Fence(term.holder, WHY, data))
+        if fenced is None:
+            raise BackendError("the session's pin changed meanwhile; try again", retryable=True)
+        await self._registry.leases.give_back(key)
+        return await self._go_on(key, fenced)
+
+    def _check(self, seen: Fenced, to: str) -> None:
+        if seen.pin.region == to:
+            raise MoveRefusedError(f"the session is in {to} already")
+        for region in (seen.pin.region, to):
+            if region not in self._sides:
+                raise MoveRefusedError(f"no backend was given for {region}")
+        self._check_policy(seen.pin.tenant, self._sides[to])
+
+    def _check_policy(self, tenant: str, target: Side) -> None:
+        code = may_rest(self._source.current, tenant, target.backend.info, time.time())
+        if code != "allowed":
+            raise MoveRefusedError(f"the policy does not let the session rest in {target.region}: {code}")
+
+    async def _end_rehoming(self, key: PinKey, seen: Fenced) -> None:
+        """Wait until a message has gone to another session; end it for a process that is gone."""
+        fence = _fence_of(seen)
+        while not await self._registry.watch.is_gone(fence.by):
+            await asyncio.sleep(_BETWEEN_LOOKS)
+            now = await self._registry.fences.read(key)
+            if now is None or now.pin.fence != fence:
+                return
+        taken = await self._registry.fences.drain(key, await self._take_over(key, seen))
+        moved = PinKey(fence.data["entity"], fence.data["id"])
+        record = await self._side(taken.pin.region).get(moved.entity, moved.id, taken.pin.tenant)
+        if record is None or record.get("sessionId") == fence.data["to"]:
+            await self._registry.claims.move(moved, fence.data["to"])
+        await self._change(key, taken, replace(taken.pin, fence=None))
+
+    async def _take_over(self, key: PinKey, seen: Fenced) -> Fenced:
+        """Take over from a mover that is gone; wait until that is certain."""
+        fence = seen.pin.fence
+        assert fence is not None, "the caller looked"  # noqa: S101
+        while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
+            await asyncio.sleep(_BETWEEN_LOOKS)
+        term = await self._registry.leases.presence.join()
+        taken = await self._registry.fences.put_up(key, seen, replace(fence, by=term.holder))
+        if taken is None:
+            raise BackendError("another process goes on with the move", retryable=True)
+        return taken
+
+    async def _go_on(self, key: PinKey, fenced: Fenced) -> Moved:
+        data = _data_of(fenced)
+        source, target = self._side(data["from"]), self._side(data["to"])
+        fenced = await self._registry.fences.drain(key, fenced)
+        if fenced.pin.region == source.region:
+            try:
+                fenced = await self._copy(key, fenced, source, target)
+            except MoveRefusedError:
+                await self._give_up(key, fenced, target)
+                raise
+        moved = await self._purge(key, fenced, source, target)
+        self._on_moved(moved)
+        await self._change(key, fenced, replace(fenced.pin, fence=None))
+        return moved
+
+    def _side(self, region: str) -> Side:
+        side = self._sides.get(region)
+        if side is None:
+            raise BackendError(f"no backend was given for {region}; make the move again with one")
+        return side
+
+    async def _copy(self, key: PinKey, fenced: Fenced, source: Side, target: Side) -> Fenced:
+        """Copy, verify, and switch the pin."""
+        tenant, session = fenced.pin.tenant, key.id
+        rows = await source.rows(session, tenant)
+        self._check_labels(rows, tenant, source)
+        there = await target.rows(session, tenant)
+        if there and _data_of(fenced)["fresh"]:
+            raise MoveRefusedError(
+                f"the session is split: {len(there)} of its records lie in {target.region} already"
+            )
+        fenced = await self._change(key, fenced, _not_fresh(fenced))
+        for row in there:  # of an earlier try
+            self._make_sure(fenced)
+            await target.purge(row, tenant)
+        for row in rows:
+            self._check_policy(tenant, target)
+            self._make_sure(fenced)
+            await target.put(row, self._label(row, tenant, target), tenant)
+            await self._claim(row, session)
+        if _contents(await target.rows(session, tenant)) != _contents(rows):
+            raise BackendError(f"what lies in {target.region} now is not what was copied; make the move again")
+        self._check_policy(tenant, target)
+        return await self._change(
+            key, fenced, replace(fenced.pin, region=target.region, epoch=fenced.pin.epoch + 1)
+        )
+
+    def _check_labels(self, rows: list[Row], tenant: str, source: Side) -> None:
+        for row in rows:
+            code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=source.region)
+            if code is not None or not row.id:
+                raise MoveRefusedError(
+                    f"a {row.entity} of the session has a wrong label ({code or 'it does not name the id'}), and "
+                    "would get a right one; look at it with `storescope residency scan`"
+                )
+
+    def _label(self, row: Row, tenant: str, target: Side) -> dict[str, str]:
+        return self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
+
+    async def _claim(self, row: Row, session: str) -> None:
+        """Bring a claim in line with the record, if a process died while it put that into this session."""
+        key = PinKey(row.entity, row.id)
+        if row.entity != "session" and await self._registry.claims.read(key) != session:
+            await self._registry.claims.move(key, session)
+
+    async def _give_up(self, key: PinKey, fenced: Fenced, target: Side) -> None:
+        """Throw away what was copied, and let the session be used where it is."""
+        seen = await self._registry.fences.read(key)
+        if seen is None or seen.pin.fence is None or seen.pin.fence.by != _fence_of(fenced).by:
+            return
+        if not _data_of(seen)["fresh"]:
+            for row in await target.rows(key.id, seen.pin.tenant):
+                self._make_sure(seen)
+                await target.purge(row, seen.pin.tenant)
+        await self._change(key, seen, replace(seen.pin, fence=None))
+
+    async def _purge(self, key: PinKey, fenced: Fenced, source: Side, target: Side) -> Moved:
+        tenant, data = fenced.pin.tenant, _data_of(fenced)
+        rows = await target.rows(key.id, tenant)
+        copied, late = _contents(rows), []
+        for row in await source.rows(key.id, tenant):
+            if _contents([row])[0] not in copied:
+                late.append(row)
+            self._make_sure(fenced)
+            await source.purge(row, tenant)
+        policy = self._source.current.digest
+        return Moved(data["move"], key.id, tenant, source.region, target.region, policy, rows, late)
+
+    async def _change(self, key: PinKey, fenced: Fenced, pin: Pin) -> Fenced:
+        self._make_sure(fenced)
+        changed = await self._registry.fences.change(key, fenced, pin)
+        if changed is None:
+            raise BackendError("another process took the move over", retryable=True)
+        return changed
+
+    def _make_sure(self, fenced: Fenced) -> None:
+        """Make sure that nobody can have taken the move over yet."""
+        term = self._registry.leases.presence.term
+        if term is None or term.holder != _fence_of(fenced).by or self._registry.timing.clock() >= term.until:
+            raise BackendError("the pin registry could not be reached; make the move again", retryable=True)
+
+
+def _fence_of(fenced: Fenced) -> Fence:
+    assert fenced.pin.fence is not None, "it is fenced"  # noqa: S101
+    return fenced.pin.fence
+
+
+def _data_of(fenced: Fenced) -> dict[str, Any]:
+    return _fence_of(fenced).data
+
+
+def _not_fresh(fenced: Fenced) -> Pin:
+    fence = _fence_of(fenced)
+    return replace(fenced.pin, fence=replace(fence, data={**fence.data, "fresh": False}))
+
+
+def _contents(rows: list[Row]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(row.entity, row.id, row.bare) for row in rows]

@@ -1,0 +1,137 @@
+"""A message or part goes from one session to another: nobody else may reach the old one meanwhile.
+
+The record is written first, the claim after it. Whoever finds the fence of a process that is gone looks at the
+record, which says where it is, and brings the claim in line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from storescope.errors import StorageError
+from storescope.middleware._region._pins._lease import SessionBusyError
+from storescope.middleware._region._pins._pin import Fence, PinKey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from storescope.call import Call
+    from storescope.middleware._region._members import Members
+    from storescope.middleware._region._pins._fence import Fenced
+    from storescope.middleware._region._pins._pin import Pin
+    from storescope.middleware._region._pins._registry import PinRegistry
+
+WHY = "rehome"
+NOBODY = "nobody"  # a holder that is always gone
+_BETWEEN_TRIES = 1.0  # seconds
+
+
+class Rehoming:
+    """Moves records between sessions, and ends what others left undone."""
+
+    def __init__(self, registry: PinRegistry, members: Members) -> None:
+        self._leases = registry.leases
+        self._claims = registry.claims
+        self._fences = registry.fences
+        self._watch = registry.watch
+        self._wait = registry.timing.wait
+        self._members = members
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def run(
+        self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin], Awaitable[Any]]
+    ) -> Any:
+        """Write a record into a new session while the old one is fenced off.
+
+        Args:
+            call: On whose behalf.
+            key: The record.
+            old: The session that has it.
+            new: The session that it goes to.
+            write: Writes it; given the pin of the old session.
+
+        Returns:
+            What `write` returned.
+
+        Raises:
+            SessionBusyError: If somebody else has one of the sessions to himself.
+        """
+        await self._leases.give_back(old)
+        term = await self._leases.presence.join()
+        seen = await self._fences.read(old)
+        if seen is None or seen.pin.fence is not None:
+            raise SessionBusyError
+        fence = Fence(term.holder, WHY, {"entity": key.entity, "id": key.id, "to": new})
+        fenced = await self._fences.put_up(old, seen, fence)
+        if fenced is None:
+            raise SessionBusyError
+        is_drained = False
+        try:
+            fenced = await self._fences.drain(old, fenced, seconds=self._wait)
+            is_drained = True
+            return await write(fenced.pin)
+        finally:
+            await self._end(
+                lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced)
+            )
+
+    async def take_over(self, call: Call, key: PinKey, pin: Pin) -> None:
+        """End the rehoming of a process that is gone; do nothing if it lives, or if the session is being moved."""
+        fence = pin.fence
+        if fence is None or fence.why != WHY or not await self._watch.is_gone(fence.by):
+            return
+        term = await self._leases.presence.join()
+        seen = await self._fences.read(key)
+        if seen is None or seen.pin.fence != fence:
+            return
+        fenced = await self._fences.put_up(key, seen, replace(fence, by=term.holder))
+        if fenced is not None:
+            await self._end(lambda: self._drain_and_repair(call, key, fenced))
+
+    async def _end(self, ending: Callable[[], Awaitable[None]]) -> None:
+        """End a fence, whatever becomes of the call; the call waits for it, but not for ever."""
+        task = asyncio.create_task(_until_done(ending), name="storescope-rehoming")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        await asyncio.wait({task}, timeout=self._wait)
+
+    async def _drain_and_repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
+        await self._repair(call, old, await self._fences.drain(old, fenced))
+
+    async def _repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
+        """Bring the claim in line with the record, and take the fence down."""
+        fence = fenced.pin.fence
+        assert fence is not None, "it is the one that we put up"  # noqa: S101
+        key, member = (
+            PinKey(fence.data["entity"], fence.data["id"]),
+            self._members.by_region.get(fenced.pin.region),
+        )
+        if member is None or not member.memory.ask(call.operation.name, call).allowed:
+            await self._abandon(old, fenced)
+            return
+        record = await member.look(key.entity, key.id, call)
+        if record is None or record.get("sessionId") == fence.data["to"]:
+            await self._claims.move(key, fence.data["to"])
+        await self._take_down(old, fenced)
+
+    async def _abandon(self, old: PinKey, fenced: Fenced) -> None:
+        """Leave the fence to whoever may look at the record, or moves the session: the policy forbids us to."""
+        if fenced.pin.fence is not None:
+            await self._fences.change(old, fenced, replace(fenced.pin, fence=replace(fenced.pin.fence, by=NOBODY)))
+
+    async def _take_down(self, old: PinKey, fenced: Fenced) -> None:
+        while (seen := await self._fences.read(old)) is not None and seen.pin.fence == fenced.pin.fence:
+            await self._fences.change(old, seen, replace(seen.pin, fence=None))
+
+
+async def _until_done(ending: Callable[[], Awaitable[None]]) -> None:
+    """Try until it is done, or somebody else has taken over."""
+    while True:
+        try:
+            return await ending()
+        except SessionBusyError:
+            return None
+        except StorageError:
+            await asyncio.sleep(_BETWEEN_TRIES)
