@@ -18,6 +18,7 @@ from storescope.backends._identity import Identity
 from storescope.middleware import ResidencyPolicy, region_guard
 from tests.backends.scans import scan_all
 from tests.region.policies import EU, US, sound
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 PASSWORD = "hunter2-canary"
 
 
-@pytest.fixture(params=["dynamodb", "local", "postgres", "redis", "redis_cluster"])
+DURABLE = ["local", "postgres", "redis", "redis_cluster"]
+
+
+@pytest.fixture(params=[*DURABLE, "dynamodb"] if LONG else DURABLE)
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local":
         return f"local:{tmp_path / 'store'}?busy_timeout=5"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.dynamodb_servers import Dynalite
 from tests.faults.sites import ClusterSite, DynamoSite, PostgresSite, RedisSite
+from tests.rounds import LONG
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def cluster_site(durable_cluster: RedisCluster) -> ClusterSite:
     return ClusterSite(durable_cluster)
 
 
-@pytest.fixture(params=["cluster", "postgres", "redis"])
+@pytest.fixture(params=["cluster", "postgres", "redis", *(["dynamodb"] if LONG else [])])
 def site(request: pytest.FixtureRequest) -> Site:
     """A server of each kind in turn, with a store that is empty."""
     found: Site = request.getfixturevalue(f"{request.param}_site")
