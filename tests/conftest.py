@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.durable.temporal_server import TemporalServer
-from tests.dynamodb_servers import Dynalite, DynamoDBLocal
+from tests.dynamodb_servers import CREDENTIALS, Dynalite, DynamoDBLocal
 from tests.measured import measuring
 from tests.rounds import LONG
 from tests.s3_server import S3Server
@@ -103,9 +103,8 @@ def postgres_url(shared_postgres_server: PostgresServer) -> str:
 def aws_credentials() -> Generator[None, None, None]:
     """Credentials where every AWS SDK finds them first; no server of the tests looks at them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
         yield
 
 

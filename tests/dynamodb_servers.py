@@ -16,6 +16,13 @@ NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stores
 """Where tests/install-servers puts what comes from npm."""
 
 _DYNAMODB_LOCAL = NPM / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIATEST",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""An environment in which every AWS SDK finds credentials first; neither server looks at them."""
+
 _START_SECONDS = 60.0  # Java takes its time on a busy machine
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
@@ -58,13 +59,7 @@ class Server:
         Raises:
             BackendError: As of `run`, and if others got in before every attempt.
         """
-        lock = self._locks.setdefault(key, asyncio.Lock())
-
-        async def in_turn() -> _T:
-            async with lock:
-                return await self._until_done(attempt)
-
-        return await self.run(in_turn, writes=True)
+        return await self._within_time(partial(self._in_order, key, attempt), writes=True)
 
     async def run(self, job: Callable[[], Awaitable[_T]], *, writes: bool = False) -> _T:
         """Run the requests of a call.
@@ -76,13 +71,24 @@ class Server:
         Raises:
             BackendError: If it fails, or waits too long for its turn and the replies.
         """
+        return await self._within_time(partial(_in_turn, job), writes=writes)
+
+    async def _in_order(self, key: str, attempt: Callable[[int], Awaitable[_T | Again]], turn: Turn) -> _T:
+        """Make attempts once those that came before are done with the record, which keeps nobody from others."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        elif not turn.waits:
+            turn.give_back()
+        async with lock:
+            return await _in_turn(partial(self._until_done, attempt), turn)
+
+    async def _within_time(self, job: Callable[[Turn], Awaitable[_T]], *, writes: bool) -> _T:
         attempt = Attempt()
         ATTEMPT.set(attempt)
         try:
             with Turn(self._turns) as turn:
-                if turn.waits:
-                    await turn.comes()
-                return await job()
+                return await job(turn)
         except TimeoutError:
             self._links.renew(attempt.generation)  # the idle connections most likely end nowhere too
             raise BackendError(
@@ -115,3 +121,9 @@ class Server:
             driver_error="botocore.ClientError:ConditionalCheckFailedException",
             retryable=True,
         )
+
+
+async def _in_turn(job: Callable[[], Awaitable[_T]], turn: Turn) -> _T:
+    if turn.waits:
+        await turn.comes()
+    return await job()

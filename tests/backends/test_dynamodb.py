@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from contextlib import contextmanager
@@ -204,6 +205,32 @@ async def test_the_largest_record_fits_and_one_byte_more_is_refused_before_it_is
         with pytest.raises(RecordTooLargeError):
             await backend[f"{entity}.update"](id="r", updates={"more": "x" * 10_000})
         assert "more" not in await backend[f"{entity}.get"](id="r")
+
+
+async def test_writes_that_wait_for_one_record_keep_nobody_from_the_others(dynamodb_url: str) -> None:
+    """However many they are: only one of them has one of the client's connections."""
+    async with open_backend(dynamodb_url, max_connections=2) as backend:
+        await backend["session.set"](id="hot", value={})
+        calls, let_go = backend._engine.session._calls, asyncio.Event()  # type: ignore[attr-defined] # DynamoDB's
+        get = calls.get
+
+        async def held(key: Any) -> Any:
+            if key["pk"]["S"].endswith("hot"):
+                await let_go.wait()
+            return await get(key)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(calls, "get", held)
+            update = backend["session.update"]
+            waiting = [asyncio.create_task(update(id="hot", updates={f"f{n}": n})) for n in range(5)]
+            await asyncio.sleep(0)
+            await backend["session.set"](id="cold", value={})
+            assert not any(task.done() for task in waiting)
+            waiting.pop().cancel()
+            let_go.set()
+            await asyncio.gather(*waiting)
+        assert await backend["session.get"](id="hot") == {f"f{n}": n for n in range(4)}
+        await asyncio.gather(*(backend["session.get"](id=f"s{n}") for n in range(10)))  # no turn was lost
 
 
 class _DiesError(Exception):
