@@ -8,9 +8,14 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from aiobotocore.session import get_session
 
 from tests.servers import ServerMissingError, free_port
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
 
 NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storescope-tests" / "npm"
 """Where tests/install-servers puts what comes from npm."""
@@ -112,3 +117,16 @@ class DynamoDBLocal(_DynamoServer):
 
     def _where(self) -> dict[str, Any]:
         return {"cwd": _DYNAMODB_LOCAL}
+
+
+def client(endpoint: str, service: str = "dynamodb") -> AbstractAsyncContextManager[Any]:
+    """Return a client beside the backend's, to enter."""
+    session: Any = get_session()  # its stubs know each service by a literal
+    made: AbstractAsyncContextManager[Any] = session.create_client(
+        service,
+        region_name="eu-west-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    return made

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiobotocore.session import get_session
 from prometheus_client import CollectorRegistry
 
 from storescope import BackendError, RecordTooLargeError, wrap
@@ -19,6 +18,7 @@ from storescope.backends._dynamodb_schema import DEFINITION, check_description, 
 from storescope.middleware import metrics
 from tests.backends.scans import scan_all
 from tests.backends.test_secrets import shown
+from tests.dynamodb_servers import client
 from tests.rounds import LONG
 
 if TYPE_CHECKING:
@@ -103,10 +103,8 @@ async def test_a_missing_table_says_how_to_make_one(shared_dynalite: Dynalite) -
 
 
 async def test_a_table_with_another_key_is_refused(shared_dynalite: Dynalite) -> None:
-    session: Any = get_session()  # its stubs know each service by a literal
-    made = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=shared_dynalite.endpoint)
-    async with made as client:
-        await client.create_table(
+    async with client(shared_dynalite.endpoint) as raw:
+        await raw.create_table(
             TableName="other-key",
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
