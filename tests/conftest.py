@@ -121,7 +121,7 @@ def shared_dynalite(
 @pytest.fixture
 def dynamodb_url(shared_dynalite: Dynalite) -> str:
     """The URL of a table of dynalite's that no other test has."""
-    return shared_dynalite.url(f"test-{uuid4().hex}")
+    return f"{shared_dynalite.url(f'test-{uuid4().hex}')}&timeout=60"  # the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +137,7 @@ def shared_dynamodb_local(
 @pytest.fixture
 def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
     """The URL of a table of DynamoDB Local's that no other test has."""
-    return shared_dynamodb_local.url(f"test-{uuid4().hex}")
+    return f"{shared_dynamodb_local.url(f'test-{uuid4().hex}')}&timeout=60"
 
 
 @pytest.fixture(scope="session")

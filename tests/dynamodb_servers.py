@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 NPM = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "storescope-tests" / "npm"
 """Where tests/install-servers puts what comes from npm."""
 
+_LIST_TABLES = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "DynamoDB_20120810.ListTables",
+    "X-Amz-Date": "20261125T000000Z",
+    "Authorization": (
+        "AWS4-HMAC-SHA256 Credential=x/20261125/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x"
+    ),
+}
 _DYNAMODB_LOCAL = NPM / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIATEST",
@@ -80,12 +90,13 @@ class _DynamoServer:
         return {}
 
     def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                return connection.recv(8).startswith(b"HTTP/")
-        except OSError:
-            return False
+        """Whether it does what it is asked; the first request takes Java for seconds on a busy machine."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)) as connection:
+            try:
+                connection.request("POST", "/", b"{}", _LIST_TABLES)
+                return connection.getresponse().status == HTTPStatus.OK
+            except (OSError, HTTPException):
+                return False
 
 
 class Dynalite(_DynamoServer):

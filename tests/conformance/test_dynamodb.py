@@ -22,7 +22,7 @@ if LONG:  # on dynalite, test_backends.py tries each layer
 
 @pytest.mark.parametrize(("server", "wrapper"), RUNS)
 async def test_it_conforms(server: str, wrapper: str, request: pytest.FixtureRequest) -> None:
-    arguments = (f"{request.getfixturevalue(f'{server}_url')}&timeout=60", wrapper)
+    arguments = (request.getfixturevalue(f"{server}_url"), wrapper)
     reopen = Reopen(f"{wrapping.__file__}:open_wrapped", arguments)
     async with wrapping.open_wrapped(*arguments) as handlers:
         results = await run(Subject(handlers, reopen), cases_for(server))
