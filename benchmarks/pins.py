@@ -114,9 +114,7 @@ async def registry_trips(address: str, calls: int) -> dict[str, int]:
         open_backend("memory:", region=REGION) as here,
         open_backend("memory:", region=ELSEWHERE) as there,
     ):
-        routed = wrap(
-            route_by_region({REGION: here, ELSEWHERE: there}, _POLICY, pins=pins, caller_region=REGION)
-        )
+        routed = wrap(route_by_region({REGION: here, ELSEWHERE: there}, _POLICY, pins=pins, caller_region=REGION))
         trips: dict[str, int] = {}
         with call_context(tenant=_TENANT, region=REGION):
             for times, title in ((1, "the first call of each kind"), (calls, "more calls with the lease held")):

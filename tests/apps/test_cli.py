@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from storescope.backends._dynamodb_schema import cloudformation
 from tests.apps.command import assert_one_line, storescope
 
 COMMANDS: tuple[list[str], ...] = (
@@ -29,11 +30,13 @@ COMMANDS: tuple[list[str], ...] = (
     ["residency", "scan"],
     ["residency", "mark"],
     *(["residency", name] for name in ("move", "keygen", "verify-proof")),
+    ["dynamodb", "cloudformation"],
 )
 HEAVY = (
     "opentelemetry",
     "prometheus_client",
     "redis",
+    "aiobotocore",
     "structlog",
     "nacl",
     "rich",
@@ -62,6 +65,13 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True, env=quiet
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_dynamodb_table_is_printed_for_cloudformation(tmp_path: Path) -> None:
+    done = storescope("dynamodb", "cloudformation", "agents", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == cloudformation("agents") + "\n"
+    assert "3 to 255" in assert_one_line(storescope("dynamodb", "cloudformation", "a b", cwd=tmp_path), 2)
 
 
 def test_version(tmp_path: Path) -> None:

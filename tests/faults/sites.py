@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 
 if TYPE_CHECKING:
+    from tests.dynamodb_servers import Dynalite
     from tests.faults.proxy import Proxy
     from tests.s3_server import S3Server
     from tests.servers import PostgresServer, RedisCluster, RedisServer
@@ -95,6 +96,31 @@ class RedisSite:
 
     async def settle(self) -> None:
         """It is one thread, and takes what came first first."""
+
+
+class DynamoSite:
+    """A durable dynalite, and a table of its own."""
+
+    def __init__(self, server: Dynalite) -> None:
+        self._server = server
+        self.port = server.port
+        self.url = server.url(f"faults-{uuid4().hex}")
+        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+
+    def behind(self, proxy: Proxy) -> str:
+        return proxy.url(self.url)
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def processes(self) -> list[int]:
+        return [self._server.pid]
+
+    async def settle(self) -> None:
+        """It is at what it was sent for a moment at most; the audit reads until all is still."""
 
 
 class ClusterSite:

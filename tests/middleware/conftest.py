@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.middleware.driver_spans import instrumented
-from tests.middleware.dynamodb_stub import dynamodb
 from tests.middleware.emission import emit
 from tests.middleware.emitted import Emitted
 from tests.otlp import collector
@@ -21,6 +20,7 @@ from tests.otlp import collector
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tests.dynamodb_servers import Dynalite
     from tests.servers import PostgresServer, RedisServer
 
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 def emitted(
     shared_redis_server: RedisServer,
     shared_postgres_server: PostgresServer,
+    shared_dynalite: Dynalite,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Emitted:
     """What a run of everything emitted. It is read only."""
-    with collector() as collected, dynamodb({}) as endpoint:
+    with collector() as collected:
         seen = Emitted(collected)
         structlog.configure(processors=[seen.keep_line])
         try:
@@ -42,7 +43,7 @@ def emitted(
                         tmp_path_factory.mktemp("emission"),
                         redis_url=f"{shared_redis_server.url}?prefix=emitted-{uuid4().hex}",
                         postgres_url=f"{shared_postgres_server.url}?migrate=true&schema=emitted_{uuid4().hex}",
-                        dynamodb_url=endpoint,
+                        dynamodb_url=shared_dynalite.url(f"emitted-{uuid4().hex}"),
                     )
                 )
         finally:
