@@ -74,7 +74,7 @@ def each_pinned(test: Callable[..., Any]) -> Callable[..., Any]:
     """Let a test run on every store behind both that follow pins; in make test, on one store behind each."""
     if LONG:
         return pytest.mark.parametrize("wrapper", wrapping.PINNED)(test)
-    pairs = zip(wrapping.PINNED, ("memory", "local"), strict=True)
+    pairs = list(zip(wrapping.PINNED, ("memory", "local"), strict=True))
     return pytest.mark.parametrize(("wrapper", "backend_url"), pairs, indirect=["backend_url"])(test)
 
 

@@ -1,9 +1,10 @@
-"""One run of everything, for all tests that look at what was emitted; and drivers that make spans."""
+"""One run of everything, for all tests that look at what was emitted; drivers that make spans; what is logged."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -64,3 +65,24 @@ def provider(exporter: InMemorySpanExporter) -> Generator[TracerProvider]:
     made.add_span_processor(SimpleSpanProcessor(exporter))
     with instrumented(made):
         yield made
+
+
+@pytest.fixture
+def secret() -> str:
+    return f"canary{uuid4().hex}"
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Generator[list[str]]:
+    """Everything that is logged, through structlog or the standard library."""
+    seen: list[str] = []
+
+    def keep(_: Any, __: str, event: Any) -> Any:
+        seen.append(repr(event))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep])
+    with caplog.at_level(logging.DEBUG):
+        yield seen
+    structlog.reset_defaults()
+    seen += [record.getMessage() for record in caplog.records]
