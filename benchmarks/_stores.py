@@ -144,12 +144,12 @@ async def _space(store: str, address: str, space: int) -> Space:
     )
 
 
-def _url(store: str, address: str, space: int) -> str:
-    if store == "kv+s3":
-        credentials = f"access_key_id={S3Server.KEY}&secret_access_key={S3Server.SECRET}"
-        return f"kv+s3://{_BUCKET}/space-{space}?endpoint={address}&{credentials}"
+def _url(store: str, address: str, space: int) -> str:  # noqa: PLR0911 (one for each kind)
     if store.startswith("kv+"):
         return "kv+" + _url(store.removeprefix("kv+"), address, space)
+    if store == "s3":
+        credentials = f"access_key_id={S3Server.KEY}&secret_access_key={S3Server.SECRET}"
+        return f"s3://{_BUCKET}/space-{space}?endpoint={address}&{credentials}"
     if store == "local":
         return f"local:{Path(address) / str(space)}"
     if store == "redis":

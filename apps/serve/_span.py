@@ -17,7 +17,9 @@ from storescope.middleware._replay_spans import remote_parent
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextvars import Token
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
     from starlette.types import Scope
 
@@ -54,7 +56,7 @@ def request_span(scope: Scope, context: CallContext) -> Generator[None]:
         _end(span, status)
 
 
-def _start(scope: Scope, context: CallContext) -> tuple[Span, object]:
+def _start(scope: Scope, context: CallContext) -> tuple[Span, Token[Context]]:
     parent = None if context.traceparent is None else remote_parent(context)
     attributes = {
         "http.request.method": scope["method"],

@@ -33,7 +33,7 @@ ANSWERED, TOO_SLOW = b"HTTP/1.1 200", b"HTTP/1.1 408"
 
 
 @asynccontextmanager
-async def served(*, keep_alive: float = 60) -> AsyncGenerator[tuple[uvicorn.Server, tuple[str, int]]]:
+async def served(*, keep_alive: int = 60) -> AsyncGenerator[tuple[uvicorn.Server, tuple[str, int]]]:
     """Serve a real bridge from this process, whose waits tests shorten."""
     async with opened(ServeOptions(backend="memory:")) as stack:
         gate = Gate(None, frozenset())

@@ -70,7 +70,7 @@ async def assert_conforms(wrapper: str, url: str) -> None:
         await assert_all_pass(Subject(handlers, reopen), cases_for(wrapper, url), url)
 
 
-def each_pinned(test: Callable[..., Any]) -> Callable[..., Any]:
+def each_pinned(test: Callable[..., Any]) -> Any:
     """Let a test run on every store behind both that follow pins; in make test, on one store behind each."""
     if LONG:
         return pytest.mark.parametrize("wrapper", wrapping.PINNED)(test)

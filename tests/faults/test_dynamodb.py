@@ -6,10 +6,11 @@ import os
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tests.faults.faults import opened_by
 from tests.faults.proxy import Proxy
 from tests.faults.sites import TIMEOUT
 from tests.faults.test_killed_client import kill_again_and_again
-from tests.faults.test_servers import hold_to_account, opened_by
+from tests.faults.test_servers import hold_to_account
 from tests.faults.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -37,5 +38,5 @@ async def test_a_killed_client_loses_nothing(dynamodb_site: DynamoSite) -> None:
         lambda: dynamodb_site.url.replace("faults", f"faults-{uuid4().hex}"),
         dynamodb_site.settle,
         rounds=ROUNDS,
-        pace=8,
+        most_lines=40,
     )

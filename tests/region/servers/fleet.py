@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from tests.region.servers import agent, mover
 from tests.region.servers.logbook import WRONG, Pages
@@ -24,10 +24,13 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.region.servers.agent", "tests.region.servers.mover"])
 
 
+Run: TypeAlias = "Callable[[Path, Places, int], None]"
+
+
 class Worker:
     """One process and what it says."""
 
-    def __init__(self, run: Callable[[Path, Places, int], None], path: Path, places: Places, number: int) -> None:
+    def __init__(self, run: Run, path: Path, places: Places, number: int) -> None:
         self.pages = Pages(path)
         self._process = _CONTEXT.Process(target=run, args=(path, places, number), name=path.stem)
         self._process.start()
@@ -56,7 +59,7 @@ class Fleet:
 
     def __init__(self, folder: Path, for_agents: Places, for_mover: Places, agents: int) -> None:
         self._folder = folder
-        self._places = {agent.run: for_agents, mover.run: for_mover}
+        self._places: dict[Run, Places] = {agent.run: for_agents, mover.run: for_mover}
         self._started = 0
         self.pages: list[Pages] = []
         self.agents: list[Worker] = []
@@ -114,7 +117,7 @@ class Fleet:
             assert time.monotonic() < give_up, otherwise
             time.sleep(0.05)
 
-    def _start(self, run: Callable[[Path, Places, int], None]) -> Worker:
+    def _start(self, run: Run) -> Worker:
         self._started += 1
         path = self._folder / f"{run.__module__.rpartition('.')[2]}-{self._started}.log"
         worker = Worker(run, path, self._places[run], self._started)
