@@ -19,7 +19,7 @@ from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._refusal import Refusal
 from storescope.apps.serve._server import bind
 from storescope.backends import open_backend
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 from tests.bridge.bridges import Bridge, serving
 from tests.bridge.tokens import bearer, make_token
 from tests.certificates import make_certificate
@@ -73,7 +73,7 @@ def test_an_audit_log_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def _auditor(folder: Path) -> Path:
-    assert storescope("audit", "keygen", "auditor", cwd=folder).returncode == 0
+    assert storescope_here("audit", "keygen", "auditor", cwd=folder).returncode == 0
     return folder / "auditor.pub"
 
 
