@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storescope.backends._dynamodb_schema import cloudformation
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 
 COMMANDS: tuple[list[str], ...] = (
     [],
@@ -51,7 +51,7 @@ HEAVY = (
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(command: list[str], tmp_path: Path) -> None:
-    done = storescope(*command, "--help", cwd=tmp_path)
+    done = storescope_here(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "Example:\n    storescope " in done.stdout
 
@@ -80,13 +80,13 @@ def test_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--nonsense"], ["audit", "verify", "audit"]])
 def test_wrong_usage_exits_2_without_a_traceback(arguments: list[str], tmp_path: Path) -> None:
-    done = storescope(*arguments, cwd=tmp_path)
+    done = storescope_here(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
 def test_dashboards_are_built_into_a_folder(tmp_path: Path) -> None:
-    done = storescope("dashboards", "build", "out", cwd=tmp_path)
+    done = storescope_here("dashboards", "build", "out", cwd=tmp_path)
     assert "out/storage-traffic.json" in done.stdout.splitlines()
     committed = Path(__file__).parents[2] / "dashboards" / "grafana" / "storage-traffic.json"
     assert (tmp_path / "out" / "storage-traffic.json").read_text() == committed.read_text()

@@ -12,7 +12,7 @@ import pytest
 from storescope import call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import ResidencyPolicy, region_guard
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 
 POLICY = Path(__file__).parents[2] / "examples" / "policy.toml"
 URL = "local:data?region=aws:eu-west-1"
@@ -31,7 +31,11 @@ async def folder(tmp_path: Path) -> Path:
 
 
 def scan(folder: Path, *arguments: object, url: str = URL) -> Any:
-    return storescope("residency", "scan", url, "--policy", "policy.toml", *arguments, cwd=folder)
+    return storescope_here(*_command(url), *arguments, cwd=folder)
+
+
+def _command(url: str) -> tuple[str, ...]:
+    return ("residency", "scan", url, "--policy", "policy.toml")
 
 
 def test_violations_exit_1_and_are_listed_without_content(folder: Path) -> None:
@@ -57,7 +61,8 @@ async def test_a_copy_of_a_marked_store_is_not_clean(folder: Path) -> None:
     async with open_backend(f"local:{folder / 'data'}") as backend:
         await backend.admin.mark("aws:eu-west-1")
     shutil.copytree(folder / "data", folder / "copy")
-    done = scan(folder, "--tenant", "acme", "--adopt", "--json", url=f"{URL.replace('data', 'copy')}&probe=true")
+    command = _command(f"{URL.replace('data', 'copy')}&probe=true")
+    done = storescope(*command, "--tenant", "acme", "--adopt", "--json", cwd=folder)
     assert done.returncode == 1
     assert "conflict" in done.stderr
     assert json.loads(done.stdout)["codes"] == {"backend_region_conflict": 2}

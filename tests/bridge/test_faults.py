@@ -14,7 +14,7 @@ from storescope.apps.serve import _body
 from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._refusal import Refusal
 from storescope.backends import open_backend
-from tests.apps.command import storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 from tests.bridge.bridges import Bridge, metric, serving, wait_for
 from tests.bridge.tokens import bearer, make_token
 from tests.certificates import make_certificate
@@ -95,7 +95,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
 
 
 def _auditor(folder: Path) -> Path:
-    assert storescope("audit", "keygen", "auditor", cwd=folder).returncode == 0
+    assert storescope_here("audit", "keygen", "auditor", cwd=folder).returncode == 0
     return folder / "auditor.pub"
 
 
