@@ -143,14 +143,14 @@ async def compare(report: ProofReport, session: str | None, salt: bytes, sides: 
     name = naming(proof["ids"], salt)
     if session is None and proof["ids"] == "hashed":
         raise ProofError("the proof has the session's id hashed: name the session too")
-    session = session or proof["session"]
-    if name("session", session) != proof["session"]:
+    named: str = proof["session"] if session is None else session
+    if name("session", named) != proof["session"]:
         raise ProofError("the proof is of another session than the one that was named")
     source, target = sides.get(proof["source"]["region"]), sides.get(proof["target"]["region"])
     if source is not None:
-        report.at_source = len(await source.rows(session, proof["tenant"]))
+        report.at_source = len(await source.rows(named, proof["tenant"]))
     if target is not None:
-        rows = await target.rows(session, proof["tenant"])
+        rows = await target.rows(named, proof["tenant"])
         report.target = _tally(
             proof, [Entry(row.entity, name(row.entity, row.id), row.digest(salt)) for row in rows]
         )

@@ -1,8 +1,8 @@
 """Movers that are killed, with SIGKILL, before or after the n-th thing that they do: a request to a store or to
 the registry, a sync or a renaming of a file.
 
-`python -m tests.region.proofs.killed_movers SEED FOLDER...` moves the session of each folder, kills the mover up to
-twice, and runs the same command again until it is done. Each mover is a child of its own, made by a fork before
+`python -m tests.region.proofs.killed_movers SEED FOLDER...` moves the session of each folder, kills the mover up
+to twice, and runs the same command again until it is done. Each mover is a child of its own, made by a fork before
 there are threads: starting Python anew takes far longer than a move.
 """
 
@@ -51,7 +51,7 @@ class Killer:
             count()
             return result
 
-        Worker.run = counted  # type: ignore[method-assign] # in a child that does nothing else
+        Worker.run = counted  # type: ignore[method-assign,assignment] # in a child that does nothing else
         os.fsync = self._around(os.fsync)
         Path.replace = self._around(Path.replace)  # type: ignore[method-assign] # the same
 

@@ -174,12 +174,13 @@ def test_no_file_is_written_over_that_is_not_the_moves_own(content: bytes, folde
 def test_a_pair_is_made_once_and_made_whole(tmp_path: Path) -> None:
     """Its maker may be killed between the two files."""
     signer, made = load_or_make(tmp_path / "own")
-    assert made == tmp_path / "own.pub"
-    public = made.read_bytes()
+    public = tmp_path / "own.pub"
+    assert made == public
+    content = public.read_bytes()
     assert load_or_make(tmp_path / "own") == (signer, None)
-    made.unlink()
-    assert load_or_make(tmp_path / "own") == (signer, made)
-    assert made.read_bytes() == public
+    public.unlink()
+    assert load_or_make(tmp_path / "own") == (signer, public)
+    assert public.read_bytes() == content
     (tmp_path / "own.key").unlink()
     with pytest.raises(ProofError, match=r"own\.pub exists already"):
         load_or_make(tmp_path / "own")
