@@ -68,13 +68,14 @@ class LastKnown:
 
     async def _read(self, call: Call, lease: Lease, name: str, denied: ResidencyError) -> Any:
         member = self._follow(call, lease.pin, name)
-        if not member.memory.reads_by_last_pin(call.decision):
+        if not member.memory.reads_by_last_pin(member.memory.ask(name, call)):
             call.decision = denied.decision
             raise denied
         result = await member.steps[name](call)
         if result is None or not await _is_whole(member, call, lease.key, result):
             raise member.enforcer.denial(call, "pins_unreachable")
-        call.decision = member.memory.by_last_pin(call.decision)
+        decision: Any = call.decision  # the guard's own, or there would be no result
+        call.decision = member.memory.by_last_pin(decision)
         return result
 
 

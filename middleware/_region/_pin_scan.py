@@ -134,8 +134,8 @@ class PinScan:
         if pin is None or self._is_healed(pin, places):
             if self._adopt:
                 return await self._pin(key, places, wanted, entry)
-            code = "pin_missing" if pin is None and wanted.fence is None else "session_split"
-            return self._complain(key, places, code)
+            is_missing = pin is None and wanted.fence is None
+            return self._complain(key, places, "pin_missing" if is_missing else "session_split")
         for place in places:
             code = _fault(pin, place)
             if code is not None:

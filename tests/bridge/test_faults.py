@@ -14,7 +14,7 @@ from storescope.apps.serve import _body
 from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._refusal import Refusal
 from storescope.backends import open_backend
-from tests.apps.command import assert_one_line, storescope, storescope_here
+from tests.apps.command import storescope, storescope_here
 from tests.bridge.bridges import Bridge, metric, serving, wait_for
 from tests.bridge.tokens import bearer, make_token
 from tests.certificates import make_certificate

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unmeasured
 
-RUNS = [("dynamodb", "bare"), ("dynamodb_local", "all")]
-if LONG:  # on dynalite, test_backends.py tries each layer
-    RUNS += [("dynamodb_local", wrapper) for wrapper in ("bare", *wrapping.ALONE)]
+RUNS = [
+    ("dynamodb", "bare"),
+    ("dynamodb_local", "all"),
+    # On dynalite, test_backends.py tries each layer.
+    *(("dynamodb_local", wrapper) for wrapper in (("bare", *wrapping.ALONE) if LONG else ())),
+]
 
 
 @pytest.mark.parametrize(("server", "wrapper"), RUNS)

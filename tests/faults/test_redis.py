@@ -117,9 +117,8 @@ async def test_a_primary_that_hands_over_is_left_for_the_new_one(tmp_path: Path)
 async def test_a_server_that_is_reached_late_does_not_lengthen_the_wait(redis_site: RedisSite) -> None:
     """The wait for a free connection, for a new one and for the answer are one wait."""
     with Proxy(redis_site.port) as proxy:
-        async with open_backend(
-            proxy.url(redis_site.url), **{**redis_site.limits, "max_connections": 1}
-        ) as backend:
+        limits: dict[str, Any] = {**redis_site.limits, "max_connections": 1}
+        async with open_backend(proxy.url(redis_site.url), **limits) as backend:
             proxy.switch(Mode.BLACK_HOLE)
             begun = time.monotonic()
             async with Traffic(backend, limit=TIMEOUT) as traffic:

@@ -31,8 +31,9 @@ from storescope.middleware import (
     route_by_region,
     timeout,
 )
+from storescope.middleware._log import _last_reported
 from storescope.middleware._region._labels import FIELD
-from storescope.middleware._region._pins._pin import Fence, Pin, PinKey
+from storescope.middleware._region._pins._pin import IDENTITY, Fence, Pin, PinKey
 from storescope.replays import Replay, report_replay
 from tests.middleware.emission_log_lines import log_lines
 from tests.policies import EU_ONLY, FORBIDDEN, REGION
@@ -195,7 +196,12 @@ async def _pins(seen: Emitted, log: AuditLog) -> None:
     """Touch what is pinned elsewhere and to others, what is busy, and what nobody knows of."""
     wide = {"store": ["eu", "us"], "access": ["eu"], "home": EU}
     policy = ResidencyPolicy.from_dict(
-        sound(tenants={"acme": "wide", "globex": "wide"}, rules={"wide": wide}, exceptions=[])
+        sound(
+            tenants={"acme": "wide", "globex": "wide"},
+            rules={"wide": wide},
+            exceptions=[],
+            pins_unreachable="read_pinned",
+        )
     )
     async with (
         open_backend("memory:", region=EU) as eu,
@@ -216,8 +222,29 @@ async def _pins(seen: Emitted, log: AuditLog) -> None:
             fence = Fence("somebody", "move", {})
             await pins.engine.put(PinKey("sandbox", "r").pin, Pin(EU, "acme", fence=fence).to_bytes())
             await _call(seen, routed, "sandbox.get")
-            with mock.patch.object(pins.engine, "get", side_effect=BackendError("it is gone", retryable=True)):
-                await _call(seen, routed, "setup.set", value={})
+            split = Fence("nobody", "split", {"places": []})
+            await pins.engine.put(PinKey("setup", "r").pin, Pin(EU, "acme", fence=split).to_bytes())
+            await _call(seen, routed, "setup.get")
+            await _call(seen, routed, "part.set", value={"sessionId": "here", "messageId": "r"})
+            await _registry_trouble(seen, pins, routed)
+
+
+async def _registry_trouble(seen: Emitted, pins: PinRegistry, routed: Handlers) -> None:
+    """Let the leases end while the registry does not answer, and then lose it."""
+    term = pins.leases.presence.term
+    assert term is not None
+    term.until = 0.0
+    _last_reported.clear()  # other tests of this process have lost a registry too
+    with mock.patch.object(pins.engine, "get", side_effect=BackendError("it is gone", retryable=True)):
+        await _call(seen, routed, "setup.set", value={})
+        await _call(seen, routed, "part.get")
+    await pins.engine.delete(IDENTITY)
+    await _call(seen, routed, "session.set", value={})
+    async with await PinRegistry.open("memory:", lease_seconds=0.2) as other, asyncio.timeout(30):
+        await other.leases.presence.join()
+        with mock.patch.object(other.engine, "put", side_effect=BackendError("it is gone", retryable=True)):
+            while "storescope.pins_unreachable" not in seen.events:  # noqa: ASYNC110 (a renewal in the background)
+                await asyncio.sleep(0.02)
 
 
 async def _on_backend(seen: Emitted, log: AuditLog, url: str) -> None:

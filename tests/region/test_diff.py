@@ -87,6 +87,8 @@ def test_what_decides_and_is_no_pair_is_named() -> None:
     ]
     (home,) = compared(sound(), changed("rules/eu-only/home", EU_2)).tenants
     assert (home.tenants, home.pairs, home.settings) == (("acme",), (), (("home", EU, EU_2),))
+    (reads,) = compared(sound(), changed("rules/eu-only/pins_unreachable", "read_pinned")).tenants
+    assert (reads.tenants, reads.settings) == (("acme",), (("pins_unreachable", "deny", "read_pinned"),))
     telemetry = compared(sound(), changed("rules/us-data/telemetry", ["us", "eu"])).telemetry
     assert telemetry == (("us-data", [US], sorted([EU, EU_2, US])),)
     assert compared(sound(), changed("rules/us-data/telemetry", ...)).telemetry == (("us-data", [US], None),)

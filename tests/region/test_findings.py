@@ -63,6 +63,10 @@ FOUND: list[tuple[dict[str, Any], str, str, str, str]] = [
         *("warning", "home_without_access", "rules.us-data.access", f"does not contain the home, {US}"),
     ),
     (
+        quiet("rules/us-data/pins_unreachable", "read_pinned"),
+        *("note", "reads_by_last_pin", "rules.us-data.pins_unreachable", "the last pin that is known"),
+    ),
+    (
         quiet("exceptions/0/expires", "2026-11-30T00:00:00Z"),
         *("warning", "exception_ended", "exceptions[0].expires", "'support' ends 2026-11-30T00:00:00Z"),
     ),

@@ -75,7 +75,8 @@ async def kept(engine: Shared) -> dict[str, Any]:
 async def value(engine: Shared, key: str) -> bytes:
     entry = await engine.get(key)
     assert entry is not None
-    return entry.value
+    found: bytes = entry.value
+    return found
 
 
 def found(report: ScanReport) -> set[tuple[str, str, str, str | None]]:

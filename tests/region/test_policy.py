@@ -59,6 +59,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("tenants/acme", "eu-onyl", "tenants.acme", "did you mean 'eu-only'?"),
     ("tenants/acme", 1, "tenants.acme", "must be a non-empty string"),
     ("monitor_until", "2026-12-01T00:00:00Z", "monitor_until", 'goes only with mode = "monitor"'),
+    ("pins_unreachable", "read", "pins_unreachable", "allowed are deny, read_pinned"),
+    ("rules/eu-only/pins_unreachable", True, "rules.eu-only.pins_unreachable", "must be a non-empty string"),
     ("rules/eu-only/mode", "watch", "rules.eu-only.mode", "allowed are enforce, monitor"),
     (
         *("rules/eu-only/monitor_until", "2026-12-01T00:00:00Z"),
@@ -227,6 +229,8 @@ MEANS_ANOTHER = [
     ("rules/eu-only/telemetry", ["eu"]),
     ("rules/us-data/telemetry", ...),
     ("rules/eu-only/mode", "monitor"),
+    ("rules/eu-only/pins_unreachable", "read_pinned"),
+    ("pins_unreachable", "read_pinned"),
     ("rules/spare", sound()["rules"]["eu-only"]),
     ("exceptions", []),
     ("exceptions/0/id", "other"),

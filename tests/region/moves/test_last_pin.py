@@ -10,7 +10,7 @@ from tests.rounds import LONG
 
 WRITES = ("session.set", "session.set", "message.set", "message.set")
 READS = ("session.get", "message.get", "message.listBySession")
-TROUBLE = (
+TROUBLE: tuple[list[Event], ...] = (
     [],
     [Event(3.5, "crash mover", 1, "s0", US)],
     [Event(5.5, "move", 1, "s0", US)],

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.unmeasured
 
 RUNS, FAULTS, AGENTS = (8, 6, 4) if LONG else (1, 0, 2)
-KINDS = [("redis", "redis", ("everything", "unplugged")), ("postgres", "postgres", ("everything",))]
-KINDS += [(stores, registry, ()) for stores, registry in (("redis", "postgres"), ("postgres", "redis")) if LONG]
+KINDS = [
+    ("redis", "redis", ("everything", "unplugged")),
+    ("postgres", "postgres", ("everything",)),
+    *((stores, registry, ()) for stores, registry in (("redis", "postgres"), ("postgres", "redis")) if LONG),
+]
 """What the stores and the registry are on, and what happens in any case; `FAULTS` more are drawn."""
 
 Server = PostgresServer | RedisServer
