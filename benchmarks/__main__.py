@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -43,9 +43,11 @@ from benchmarks._lists import Sizes
 from benchmarks._stores import KV_STORES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from benchmarks._result import Result
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "limit": limit.run,
     "layers": layers.run,
     "redis_get": redis_get.run,
@@ -54,7 +56,7 @@ BENCHMARKS = {
     "audit_none": audit_none.run,
     "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
-    "kv_calls": partial(backend_calls.run, stores=KV_STORES),
+    "kv_calls": partial(backend_calls.run, stores=KV_STORES, rounds=80),
     "durable": durable.run,
     "bridge": bridge.run,
     "list_gets": list_gets.run,

@@ -53,7 +53,7 @@ class RedisSpace:
         """One request."""
         arguments = (put.key, token_hex(12), put.metadata, put.value, version or "*")
         keys = (self._entries + put.key, self._all)
-        return bool(await self._client.evalsha(self._digests["put"], 2, *keys, *arguments))  # type: ignore[arg-type] # bytes too
+        return bool(await self._client.evalsha(self._digests["put"], 2, *keys, *arguments))
 
     async def delete(self, key: str) -> None:
         """One request."""
