@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from weakref import WeakValueDictionary
@@ -46,13 +47,14 @@ class S3Kv:
 
     Options: ClassVar = S3Options
 
-    def __init__(self, store: S3Store, address: Address, options: S3Options, report: BackendReport) -> None:
+    def __init__(self, address: Address, options: S3Options, report: BackendReport) -> None:
         namespace = f"{address.bucket}/{address.prefix}".rstrip("/")
         self.info = BackendInfo(
             system="s3", address=address.host, port=address.port, namespace=namespace, keeps_labels=True
         )
-        self.marker = S3Marker(self.request, store, address)
-        self._store = store
+        self.marker = S3Marker(self, address)
+        self.store = make_store(address, options)
+        self._renew = partial(make_store, address, options)
         self._timeout = options.timeout
         self._report = report
         self._free = asyncio.Semaphore(options.max_requests)
@@ -68,9 +70,9 @@ class S3Kv:
             BackendError: If the URL is malformed, or the bucket cannot be reached or used.
         """
         address = read_address(target, options)
-        store = make_store(address, options)
-        await check_bucket(store, address, options)
-        return cls(store, address, options, report)
+        engine = cls(address, options, report)
+        await check_bucket(engine.store, address, options)
+        return engine
 
     async def get(self, key: str) -> Entry | None:
         """Return what is stored under a key, or None."""
@@ -90,7 +92,7 @@ class S3Kv:
 
         async def write() -> Any:
             async with self._lines.setdefault(name, asyncio.Lock()):
-                return await self._store.put_async(name, body, mode=mode, use_multipart=False)
+                return await self.store.put_async(name, body, mode=mode, use_multipart=False)
 
         try:
             result = await self.request(write, writes=True, passes=CONFLICTS if expected is not ANY else ())
@@ -102,19 +104,19 @@ class S3Kv:
         """Delete, and return whether there was something."""
         name = name_of(key)
         try:
-            found = await self.request(lambda: self._store.head_async(name), passes=(FileNotFoundError,))
+            found = await self.request(lambda: self.store.head_async(name), passes=(FileNotFoundError,))
         except FileNotFoundError:
             return False
         if expected not in {ANY, found["e_tag"]}:
             raise conflict()
-        await self.request(lambda: self._store.delete_async(name), writes=True)
+        await self.request(lambda: self.store.delete_async(name), writes=True)
         return True
 
     async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> Page:
         """Return the keys that begin with `prefix`, in order: a request for every thousand."""
         start = start_of(prefix)
         offset = start if after is None else max(start, name_of(after))
-        keys = await self.request(lambda: _find(self._store, start, offset, limit + 1))
+        keys = await self.request(lambda: _find(self.store, start, offset, limit + 1))
         return Page(keys[:limit], keys[limit - 1].key if len(keys) > limit else None)
 
     async def next_number(self) -> int:
@@ -169,10 +171,13 @@ class S3Kv:
             self._free.release()
 
     async def _in_time(self, send: Callable[[], Awaitable[_T]], *, writes: bool) -> _T:
+        store = self.store
         try:
             async with asyncio.timeout(self._timeout):
                 return await send()
         except TimeoutError:
+            if self.store is store:  # its other connections may lead nowhere too: they are left together
+                self.store = self._renew()
             raise BackendError(
                 f"s3: no answer within {self._timeout:g} s",
                 driver_error="obstore.TimeoutError",
@@ -186,7 +191,7 @@ class S3Kv:
         options: Any = {"range": (0, most)} if max_bytes < NO_LIMIT else {}
 
         async def read() -> tuple[bytes, Any]:
-            result = await self._store.get_async(name, options=options)
+            result = await self.store.get_async(name, options=options)
             return bytes(await result.bytes_async()), result.meta
 
         try:

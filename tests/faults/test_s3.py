@@ -5,6 +5,7 @@ A record and its index entries are several objects: the server may go between an
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from storescope.backends import open_backend
 from tests.faults.audit import audit
 from tests.faults.faults import FAULTS, open_by, open_patiently, run_through
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.sites import TIMEOUT
+from tests.faults.sites import CONNECTIONS, TIMEOUT
 from tests.faults.traffic import SLACK, check_error
 from tests.rounds import LONG
 
@@ -59,3 +60,19 @@ async def test_what_a_fault_says(s3_site: S3Site, mode: Mode) -> None:
             check_error(opened.value)
             assert not opened.value.maybe_applied
             assert time.monotonic() - begun < REQUESTS * TIMEOUT + SLACK
+
+
+async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s3_site: S3Site) -> None:
+    """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
+    with Proxy(s3_site.port) as proxy:
+        async with await open_patiently(proxy, s3_site) as backend:
+            put = backend["setup.set"]
+            await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
+            proxy.switch(Mode.STRANDED)
+            with pytest.raises(BackendError) as caught:
+                await put(id="s0", value={"n": "lost"})
+            check_error(caught.value)
+            assert caught.value.maybe_applied
+            for number in range(CONNECTIONS):
+                await put(id=f"s{number}", value={"n": -number})
+            assert await backend["setup.get"](id="s3") == {"n": -3}

@@ -53,7 +53,7 @@ async def test_reads_that_are_sent_again_and_requests_that_wait_are_counted(
     async with open_backend(f"kv+{s3_url}", name="kv", region="r", max_requests=1) as backend:
         await backend["setup.set"](id="s", value={"a": 1})
         engine: Any = backend._engine._engine  # type: ignore[attr-defined] # the KV engine below
-        real = engine._store
+        real = engine.store
         waiting: list[float] = []
 
         class FailsOnce:
@@ -64,7 +64,7 @@ async def test_reads_that_are_sent_again_and_requests_that_wait_are_counted(
                     raise OSError("connection reset")
                 return await real.get_async(name, **options)
 
-        monkeypatch.setattr(engine, "_store", FailsOnce())
+        monkeypatch.setattr(engine, "store", FailsOnce())
         get = backend["setup.get"]
         for record in await asyncio.gather(get(id="s"), get(id="s")):
             assert record == {"a": 1}
