@@ -90,7 +90,8 @@ class RawKv:
         """One read, and one write over what was read; with a new place in a session, up to four more."""
         place, text, start = _place("message", id_), orjson.dumps(record), _start(record["sessionId"])
         (old,) = await self._space.get([place])
-        if old and (tail := _tail(old)).startswith(start):
+        tail = _tail(old) if old else ""
+        if old and tail.startswith(start):
             await self._space.put(Put(place, text, old.metadata), old.version)
             return
         new = f"{start}{await self._space.number():016x}\x01"

@@ -30,7 +30,10 @@ async def hold(world: World) -> Lease:
     async def never(key: PinKey, pin: Pin) -> None:
         raise AssertionError
 
-    lease = await world.pins.leases.take(KEY, lambda pin: pin, never)
+    async def as_it_is(pin: Pin | None) -> Pin | None:
+        return pin
+
+    lease = await world.pins.leases.take(KEY, as_it_is, never)
     assert lease is not None
     lease.enter()
     return lease
