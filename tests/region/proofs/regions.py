@@ -114,9 +114,17 @@ class Done(NamedTuple):
     err: str
 
 
-def command(*arguments: object) -> Done:
+class Terminal(io.StringIO):
+    """What somebody looks at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def command(*arguments: object, err: io.StringIO | None = None) -> Done:
     """Run `storescope` in this process."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.StringIO(), err or io.StringIO()
     with (
         patch.object(sys, "argv", ["storescope", *map(str, arguments)]),
         redirect_stdout(out),

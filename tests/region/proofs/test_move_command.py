@@ -15,11 +15,13 @@ from tests.region.proofs.regions import (
     RECORDS,
     SESSION,
     US,
+    Terminal,
     World,
     command,
     inside,
     make,
     move,
+    move_arguments,
     proof_in,
     verify,
 )
@@ -85,6 +87,11 @@ def test_as_json_with_ids_in_clear_a_key_and_a_file_of_ones_own(folder: Path) ->
     assert move(folder, "--proof", proof, to=EU).code == 2  # another move's proof is there
     inside(folder, in_us)
     assert move(folder, to=EU).code == 0  # and back again
+
+
+def test_a_terminal_shows_how_far_it_is(folder: Path) -> None:
+    assert command(*move_arguments(folder), err=(shown := Terminal())).code == 0
+    assert "opening" in shown.getvalue()  # what comes after it is too short to be shown each time
 
 
 @pytest.mark.parametrize(
