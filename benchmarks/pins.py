@@ -53,7 +53,12 @@ def answering(region: str) -> Handlers:
     async def set_(*, id: str, value: Any) -> None:
         """Keep nothing: it is there already."""
 
-    handlers: dict[str, Any] = {"session.get": get_session, "session.set": set_, "message.get": get_message, "message.set": set_}
+    handlers: dict[str, Any] = {
+        "session.get": get_session,
+        "session.set": set_,
+        "message.get": get_message,
+        "message.set": set_,
+    }
     info = BackendInfo("memory", region=region, keeps_labels=True)
     return wrap({**handlers, "message.listBySession": list_}, backend=info)
 

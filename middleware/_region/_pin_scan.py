@@ -159,9 +159,9 @@ class PinScan:
             )
         except VersionConflictError:  # somebody pinned it meanwhile: that holds
             return await self._look_at_pin(key, places, await self._engine.get(key.pin))
-        self._report.pinned += 1
         if wanted.fence is not None:
-            self._complain(key, places, "session_split")
+            return self._complain(key, places, "session_split")
+        self._report.pinned += 1
         return None
 
     async def _look_for_empty_pins(self) -> None:

@@ -38,7 +38,7 @@ class ScanReport:
     Attributes:
         seen: How many records were looked at, for each entity.
         adopted: How many of them were given a label.
-        pinned: How many pins were made.
+        pinned: How many pins were made, without those that only fence off what is split.
         claimed: How many claims of messages and parts were made.
         codes: How many are wrong, for each code.
         violations: The first of these.

@@ -68,6 +68,19 @@ async def test_a_copy_of_a_marked_store_is_not_clean(folder: Path) -> None:
     assert json.loads(done.stdout)["codes"] == {"backend_region_conflict": 2}
 
 
+def test_a_registry_is_built_from_two_stores(folder: Path) -> None:
+    shutil.copytree(folder / "data", folder / "other")
+    urls = [URL, URL.replace("data", "other").replace("eu-west-1", "eu-central-1")]
+    options = ["--policy", "policy.toml", "--pins", "local:pins", "--json"]
+    nowhere = storescope("residency", "scan", *urls, *options, cwd=folder)
+    assert nowhere.returncode == 2
+    assert "holds no storage" in nowhere.stderr
+    built = storescope("residency", "scan", *urls, *options, "--tenant", "acme", "--adopt", cwd=folder)
+    report = json.loads(built.stdout)
+    assert (built.returncode, report["adopted"], report["pinned"], report["claimed"]) == (1, 3, 1, 1)
+    assert report["codes"] == {"label_region_mismatch": 1, "session_split": 2}
+
+
 def test_the_report_as_json(folder: Path) -> None:
     report = json.loads(scan(folder, "--json").stdout)
     assert report["exit_code"] == 1
