@@ -60,7 +60,7 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
     "list_time": list_time.run,
-    "kv_list_time": partial(list_time.run, stores=KV_STORES, sizes=Sizes(others=10_000), rounds=10),
+    "kv_list_time": partial(list_time.run, stores=KV_STORES, sizes=Sizes(others=1_000), rounds=5),
     "list_memory": list_memory.run,
     "cluster_nodes": cluster_nodes.run,
     "view_ingest": view_ingest.run,
