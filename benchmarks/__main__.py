@@ -54,7 +54,7 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "audit_none": audit_none.run,
     "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
-    "kv_calls": partial(backend_calls.run, stores=KV_STORES, rounds=80),
+    "kv_calls": partial(backend_calls.run, stores=KV_STORES, rounds=80, limit=None),
     "durable": durable.run,
     "bridge": bridge.run,
     "list_gets": list_gets.run,
