@@ -9,7 +9,7 @@ import pytest
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Case, Reopen, Result, Subject, run, run_case
 from tests.conformance import wrapping
-from tests.rounds import LONG
+from tests.rounds import LONG, on_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +40,6 @@ def cases_for(wrapper: str, url: str) -> tuple[Case, ...]:
     return tuple(case for case in CASES if not case.needs_reopen)
 
 
-def on_the_stores_at_hand(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a test run on the stores that need no server; in make test-long, on every one."""
-    return test if LONG else pytest.mark.parametrize("backend_url", ["local", "memory"], indirect=True)(test)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_a_bare_backend_conforms(case: Case, backend_url: str) -> None:
     reopen = Reopen("storescope.backends:open_backend", (backend_url,)) if shared(backend_url) else None
@@ -53,10 +48,10 @@ async def test_a_bare_backend_conforms(case: Case, backend_url: str) -> None:
     assert not unexpected(result, backend_url), result.why
 
 
-@on_the_stores_at_hand
+@on_stores("memory")
 @pytest.mark.parametrize("wrapper", wrapping.ALONE)
 async def test_a_layer_alone_conforms(wrapper: str, backend_url: str) -> None:
-    """Which layer is at fault, should all of them together be at fault."""
+    """Which layer is at fault, should all of them together be at fault; those are tried on every store."""
     await assert_conforms(wrapper, backend_url)
 
 

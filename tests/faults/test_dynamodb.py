@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,11 +12,12 @@ from tests.faults.sites import TIMEOUT
 from tests.faults.test_killed_client import kill_again_and_again
 from tests.faults.test_servers import hold_to_account
 from tests.faults.traffic import Traffic
+from tests.rounds import SCALE
 
 if TYPE_CHECKING:
     from tests.faults.sites import DynamoSite
 
-SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+
 ROUNDS = 7 * SCALE if SCALE > 1 else 3
 """In make test a few: the writer imports the SDK for a second each time."""
 

@@ -15,6 +15,7 @@ from storescope.middleware import ResidencyPolicy
 from tests.region import interpreter
 from tests.region.policies import EU_2, US, changed, sound
 from tests.region.strategies import policies, rewritten
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,7 +203,7 @@ def test_no_order_and_no_way_of_writing_changes_the_policy_or_its_digest(
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=500)
+@settings(max_examples=500 if LONG else 160)
 @given(policy=policies(), data=st.data())
 def test_another_meaning_has_another_digest(policy: dict[str, Any], data: st.DataObject) -> None:
     """One part is taken from another policy; the interpreter says whether the whole still means the same."""
