@@ -38,7 +38,7 @@ class RawDynamo:
         config = AioConfig(
             retries={"mode": "standard", "total_max_attempts": 4},
             connect_timeout=2.0,
-            read_timeout=5.0,
+            read_timeout=60.0,
             max_pool_connections=20,
         )
         session: Any = get_session()  # its stubs know each service by a literal

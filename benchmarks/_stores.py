@@ -157,5 +157,5 @@ def _url(store: str, address: str, space: int) -> str:  # noqa: PLR0911 (one for
     if store == "redis_cluster":
         return f"{address}?prefix=space-{space}"
     if store in _DYNAMODB:
-        return f"dynamodb://space-{space}?create=true&endpoint_url={address}"
+        return f"dynamodb://space-{space}?create=true&timeout=60&endpoint_url={address}"
     return f"{address}?migrate=true&schema=space_{space}"
