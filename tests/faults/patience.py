@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _T = TypeVar("_T")
-_SECONDS = 30.0
+_SECONDS = 100.0  # a server may be down, and a process that is gone waited for; less than a test may take
 
 
-async def patiently(attempt: Callable[[], Awaitable[_T]], *, seconds: float = _SECONDS) -> _T:
+async def patiently(attempt: Callable[[], Awaitable[_T]]) -> _T:
     """Return what an attempt returns, once it does.
 
     Raises:
         StorageError: If it ended in one that no other attempt would better.
         TimeoutError: If it takes longer.
     """
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(_SECONDS):
         while True:
             try:
                 return await attempt()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.region.servers.places import Places
 
-_PATIENCE = 60.0
+_PATIENCE = 240.0
 """Seconds within which everybody must get on, on a machine that is busy."""
 
 # Forked from a process that has imported everything: each would spend a second on that.

@@ -39,7 +39,7 @@ POLICY = ResidencyPolicy.from_dict(
     }
 )
 
-TIMEOUT, LEASE, SETTLE = 1.0, 1.2, 1.8
+TIMEOUT, LEASE, SETTLE = 2.0, 2.0, 3.0
 """Seconds: of a call to a store, of a lease, and of what is under way once its process is gone."""
 
 
@@ -80,4 +80,4 @@ async def opened(places: Places) -> AsyncGenerator[Opened]:
 
 async def open_pins(url: str) -> PinRegistry:
     """Open the registry."""
-    return await PinRegistry.open(url, lease_seconds=LEASE, settle_seconds=SETTLE, wait_seconds=2.0)
+    return await PinRegistry.open(url, lease_seconds=LEASE, settle_seconds=SETTLE, wait_seconds=3.0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = [pytest.mark.unmeasured, pytest.mark.timeout(3_600 if LONG else 600)]  # it waits for conditions
 
 RUNS, FAULTS, AGENTS = (8, 6, 4) if LONG else (1, 0, 2)
 KINDS = [
