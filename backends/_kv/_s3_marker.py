@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from storescope.backends._identity import Identity
 from storescope.backends._kv._s3_errors import CONFLICTS
 from storescope.backends._machine import is_here, machine_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
-    from storescope.backends._kv._s3 import S3Kv
+    from obstore.store import S3Store
+
     from storescope.backends._kv._s3_connect import Address
 
 _NAME = "residency-marker"
 
 
+class Bucket(Protocol):
+    """What a marker needs of the engine."""
+
+    store: S3Store
+
+    async def request(
+        self,
+        send: Callable[[], Awaitable[Any]],
+        *,
+        writes: bool = False,
+        passes: tuple[type[BaseException], ...] = (),
+    ) -> Any:
+        """Make a request, as `S3Kv` does."""
+        ...
+
+
 class S3Marker:
     """The marker of one prefix in one bucket."""
 
-    def __init__(self, engine: S3Kv, address: Address) -> None:
+    def __init__(self, engine: Bucket, address: Address) -> None:
         self._engine = engine
         self._address = address
 
