@@ -28,7 +28,7 @@ class Bucket(Protocol):
         send: Callable[[], Awaitable[Any]],
         *,
         writes: bool = False,
-        passes: tuple[type[BaseException], ...] = (),
+        passes: tuple[type[Exception], ...] = (),
     ) -> Any:
         """Make a request, as `S3Kv` does."""
         ...
