@@ -24,6 +24,16 @@ _REFUSED = 1
 _BROKEN_OFF = 3
 
 
+def _seconds(name: str) -> Callable[[Any], Any]:
+    return click.option(
+        name,
+        type=click.FloatRange(min=0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="As the agents open the registry.",
+    )
+
+
 @click.command()
 @click.argument("session")
 @click.option("--to", required=True, metavar="REGION", help="Where to move it.")
@@ -50,20 +60,8 @@ _BROKEN_OFF = 3
     help="How the proof names the session and its records.",
 )
 @label_key
-@click.option(
-    "--lease-seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="As the agents open the registry.",
-)
-@click.option(
-    "--settle-seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="As the agents open the registry.",
-)
+@_seconds("--lease-seconds")
+@_seconds("--settle-seconds")
 @click.option("--json", "as_json", is_flag=True, help="Print what was moved as JSON.")
 def move(session: str, *, as_json: bool, **options: Any) -> int:
     """Move SESSION with its messages and parts to another region, and write a signed proof of it.

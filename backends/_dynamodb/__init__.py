@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from storescope import BackendInfo
 from storescope.backends._dynamodb._calls import Calls
 from storescope.backends._dynamodb._connect import DynamoOptions, connect
-from storescope.backends._dynamodb._connection import Links
+from storescope.backends._dynamodb._connection import DynamoLinks
 from storescope.backends._dynamodb._marker import DynamoMarker
 from storescope.backends._dynamodb._server import Server
 from storescope.backends._dynamodb._sessions import SessionTable
@@ -24,7 +24,7 @@ class DynamoEngine:
 
     Options: ClassVar = DynamoOptions
 
-    def __init__(self, connected: Connected, options: DynamoOptions, links: Links) -> None:
+    def __init__(self, connected: Connected, options: DynamoOptions, links: DynamoLinks) -> None:
         self._server = server = Server(connected, options, links)
         calls = Calls(connected.client, connected.place.table)
         self.session = RecordTable("session", server, calls)
@@ -49,7 +49,7 @@ class DynamoEngine:
         Raises:
             BackendError: If the URL is malformed, or the table cannot be reached or used.
         """
-        links = Links(site.report)
+        links = DynamoLinks(site.report)
         return cls(await connect(target, options, site, links), options, links)
 
     async def aclose(self) -> None:

@@ -21,7 +21,7 @@ from storescope.backends._dynamodb._errors import DRIVER_ERRORS, backend_error, 
 from storescope.backends._dynamodb_schema import DEFINITION, check_description, check_table_name
 
 if TYPE_CHECKING:
-    from storescope.backends._dynamodb._connection import Links
+    from storescope.backends._dynamodb._connection import DynamoLinks
     from storescope.backends._options import Target
     from storescope.backends._tables import Site
 
@@ -84,7 +84,7 @@ class Connected(NamedTuple):
     stack: AsyncExitStack
 
 
-async def connect(target: Target, options: DynamoOptions, site: Site, links: Links) -> Connected:
+async def connect(target: Target, options: DynamoOptions, site: Site, links: DynamoLinks) -> Connected:
     """Connect, and make sure that the table can be used; make it if that is asked for.
 
     Raises:
@@ -138,7 +138,7 @@ def _check_options(options: DynamoOptions) -> None:
             raise BackendError("the option endpoint_url must be http://HOST[:PORT]/ or https://HOST[:PORT]/")
 
 
-def _make_client(options: DynamoOptions, region: str | None, links: Links) -> Any:
+def _make_client(options: DynamoOptions, region: str | None, links: DynamoLinks) -> Any:
     session = AioSession()
     session.register_component("data_loader", _loader())
     config = AioConfig(

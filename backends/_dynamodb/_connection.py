@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from aiobotocore.httpsession import AIOHTTPSession
 
 from storescope.backends._dynamodb._errors import never_reached
+from storescope.backends._links import Links
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from storescope.reports import BackendReport
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 _SERVER_FAULT = 500
@@ -38,22 +38,8 @@ ATTEMPT: ContextVar[Attempt] = ContextVar("storescope.dynamodb.attempt", default
 """The call that this task is in."""
 
 
-class Links:
-    """All connections of one client.
-
-    Attributes:
-        report: Where retries are counted.
-        generation: Requests are made on connections of this one.
-    """
-
-    def __init__(self, report: BackendReport) -> None:
-        self.report = report
-        self.generation = 0
-
-    def renew(self, generation: int) -> None:
-        """Use no connection again that is as old as one which failed. Of many that fail together, one counts."""
-        if generation == self.generation:
-            self.generation += 1
+class DynamoLinks(Links):
+    """All connections of one client, and what its event hooks do."""
 
     def watch(self, events: Any) -> None:
         """See what is sent and answered, and keep the SDK from sending a write twice whose fate is open."""

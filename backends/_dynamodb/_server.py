@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from storescope.backends._dynamodb._connect import Connected, DynamoOptions
-    from storescope.backends._dynamodb._connection import Links
+    from storescope.backends._dynamodb._connection import DynamoLinks
 
 _T = TypeVar("_T")
 _TRIES = 100
@@ -41,7 +41,7 @@ class Server:
         report: Where retries and conflicts are counted.
     """
 
-    def __init__(self, connected: Connected, options: DynamoOptions, links: Links) -> None:
+    def __init__(self, connected: Connected, options: DynamoOptions, links: DynamoLinks) -> None:
         self.report = links.report
         self._stack = connected.stack
         self._links = links

@@ -6,11 +6,14 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
+
+from storescope import BackendError
 from storescope.backends import open_backend
 from tests.faults.patience import patiently
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.sites import TIMEOUT, go_on, stop
-from tests.faults.traffic import Traffic
+from tests.faults.sites import CONNECTIONS, TIMEOUT, go_on, stop
+from tests.faults.traffic import Traffic, check_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -98,3 +101,16 @@ async def run_through(fault: Fault, site: Site, *, limit: float = TIMEOUT) -> Tr
                     break
     assert not fault.silent or any(error.maybe_applied for error in traffic.errors)
     return traffic
+
+
+async def strand(proxy: Proxy, backend: Backend) -> None:
+    """Let connections end nowhere: one write is lost to that, and those after it go through."""
+    put = backend["setup.set"]
+    await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
+    proxy.switch(Mode.STRANDED)
+    with pytest.raises(BackendError) as caught:
+        await put(id="s0", value={"n": "lost"})
+    check_error(caught.value)
+    assert caught.value.maybe_applied
+    for number in range(CONNECTIONS):
+        await put(id=f"s{number}", value={"n": -number})

@@ -73,14 +73,13 @@ def go_on(processes: list[int]) -> None:
         os.kill(process, signal.SIGCONT)
 
 
-class RedisSite:
-    """A durable Redis server, under a prefix of its own."""
+class _OneProcess:
+    """What a server of one process is to these tests."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer | Dynalite, url: str) -> None:
         self._server = server
         self.port = server.port
-        self.url = f"{server.url}?prefix=faults"
-        self.limits: dict[str, Any] = {**_LIMITS, "max_connections": CONNECTIONS}
+        self.url = url
 
     def behind(self, proxy: Proxy) -> str:
         return proxy.url(self.url)
@@ -93,31 +92,25 @@ class RedisSite:
 
     def processes(self) -> list[int]:
         return [self._server.pid]
+
+
+class RedisSite(_OneProcess):
+    """A durable Redis server, under a prefix of its own."""
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(server, f"{server.url}?prefix=faults")
+        self.limits: dict[str, Any] = {**_LIMITS, "max_connections": CONNECTIONS}
 
     async def settle(self) -> None:
         """It is one thread, and takes what came first first."""
 
 
-class DynamoSite:
+class DynamoSite(_OneProcess):
     """A durable dynalite, and a table of its own."""
 
     def __init__(self, server: Dynalite) -> None:
-        self._server = server
-        self.port = server.port
-        self.url = server.url(f"faults-{uuid4().hex}")
+        super().__init__(server, server.url(f"faults-{uuid4().hex}"))
         self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
-
-    def behind(self, proxy: Proxy) -> str:
-        return proxy.url(self.url)
-
-    def kill(self) -> None:
-        self._server.kill()
-
-    def start(self) -> None:
-        self._server.start()
-
-    def processes(self) -> list[int]:
-        return [self._server.pid]
 
     async def settle(self) -> None:
         """It is at what it was sent for a moment at most; the audit reads until all is still."""

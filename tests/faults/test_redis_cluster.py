@@ -20,6 +20,7 @@ from storescope.backends._redis._keys import SlotKeys
 from tests.faults.audit import audit
 from tests.faults.sites import TIMEOUT, go_on
 from tests.faults.traffic import RECOVERY, Traffic, check_error
+from tests.rounds import SCALE
 from tests.servers import RedisCluster, RedisServer
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from storescope.backends import Backend
 
-ROUNDS = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = SCALE
 PATIENCE = 1_500  # milliseconds after which the nodes take one of them for dead
 LIMITS: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT, "max_connections": 6}
 

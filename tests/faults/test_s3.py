@@ -5,7 +5,6 @@ A record and its index entries are several objects: the server may go between an
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ import pytest
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.faults.audit import audit
-from tests.faults.faults import FAULTS, open_by, open_patiently, run_through
+from tests.faults.faults import FAULTS, open_by, open_patiently, run_through, strand
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.sites import CONNECTIONS, TIMEOUT
+from tests.faults.sites import TIMEOUT
 from tests.faults.traffic import SLACK, check_error
 from tests.rounds import LONG
 
@@ -66,13 +65,5 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s
     """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
     with Proxy(s3_site.port) as proxy:
         async with await open_patiently(proxy, s3_site) as backend:
-            put = backend["setup.set"]
-            await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
-            proxy.switch(Mode.STRANDED)
-            with pytest.raises(BackendError) as caught:
-                await put(id="s0", value={"n": "lost"})
-            check_error(caught.value)
-            assert caught.value.maybe_applied
-            for number in range(CONNECTIONS):
-                await put(id=f"s{number}", value={"n": -number})
+            await strand(proxy, backend)
             assert await backend["setup.get"](id="s3") == {"n": -3}

@@ -11,7 +11,7 @@ import pytest
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.faults.audit import audit
-from tests.faults.faults import FAULTS, open_by, open_patiently, opened_by, run_through
+from tests.faults.faults import FAULTS, open_by, open_patiently, opened_by, run_through, strand
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.sites import CONNECTIONS, TIMEOUT
 from tests.faults.traffic import SLACK, Traffic, check_error
@@ -60,15 +60,8 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s
     """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
     with Proxy(site.port) as proxy:
         async with opened_by(proxy, site) as backend:
+            await strand(proxy, backend)
             put = backend["setup.set"]
-            await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
-            proxy.switch(Mode.STRANDED)
-            with pytest.raises(BackendError) as caught:
-                await put(id="s0", value={"n": "lost"})
-            check_error(caught.value)
-            assert caught.value.maybe_applied
-            for number in range(CONNECTIONS):
-                await put(id=f"s{number}", value={"n": -number})
             await asyncio.gather(*(put(id=f"s{n}", value={"n": -n}) for n in range(2 * CONNECTIONS)))
             assert await backend["setup.get"](id="s3") == {"n": -3}
 
