@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.unmeasured  # its dozen stacks, scraped every second, would take a core of their own
 @pytest.mark.timeout(300)
 async def test_each_fault_fires_exactly_its_alerts(tmp_path: Path) -> None:
     """All faults at once, each on a stack of its own, under one Prometheus.
