@@ -88,6 +88,10 @@ class Mover:
             StorageError: If a store or the registry failed. Make the same move again to finish it.
         """
         key = PinKey("session", session)
+        with self._registry.fences.alone(key):
+            return await self._move(key, to)
+
+    async def _move(self, key: PinKey, to: str) -> Moved:
         seen = await self._registry.fences.read(key)
         if seen is None:
             raise MoveRefusedError("no such session is pinned")
@@ -98,7 +102,7 @@ class Mover:
             raise MoveRefusedError("the session is split; look at it with `storescope residency scan`")
         if fence.why != WHY:
             await self._end_rehoming(key, seen)
-            return await self.move(session, to)
+            return await self._move(key, to)
         if fence.data["to"] != to:
             raise MoveRefusedError(
                 f"a move of the session to {fence.data['to']} was not finished; finish that first"
@@ -156,8 +160,12 @@ class Mover:
         fence = seen.pin.fence
         assert fence is not None, "the caller looked"  # noqa: S101
         self._progress("waiting until it is certain that the mover before this one is gone", 0, 0)
-        while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
-            await asyncio.sleep(_BETWEEN_LOOKS)
+        own = self._registry.leases.presence.term
+        if own is not None and own.holder == fence.by:  # an earlier try of ours: what it sent may be under way
+            await asyncio.sleep(self._registry.timing.settle)
+        else:
+            while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
+                await asyncio.sleep(_BETWEEN_LOOKS)
         term = await self._registry.leases.presence.join()
         taken = await self._registry.fences.put_up(key, seen, replace(fence, by=term.holder))
         if taken is None:
