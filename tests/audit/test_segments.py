@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,6 @@ from storescope.middleware._audit._verify import Verdict, verify
 from storescope.middleware._audit._writing import _retention, _writer
 from storescope.middleware._audit._writing._stream import Stream
 from tests.audit.logs import only_stream, records_in, records_of, until, write_some
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +200,25 @@ async def test_a_reader_that_follows_sees_every_record_once_over_segments_that_a
         assert reader.problems == 0
     assert sorted(read) == [(record["stream"], record["seq"]) for record in records_of(logs[0])]
     assert max(len(segments) for segments in streams_of(folder).values()) > 3
+
+
+@pytest.mark.parametrize("looks", [0, 1])
+async def test_a_segment_that_is_packed_while_the_folder_is_listed_is_not_left_out(
+    looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader would pass over what it had not read of it. It is packed after so many looks at its plain file."""
+    async with AuditLog.open(tmp_path / "audit", compress=False) as log:
+        await write_some(log, 3)
+    (plain,) = log.folder.glob("*.jsonl")
+    is_file, before = Path.is_file, [looks]
+
+    def pack_meanwhile(path: Path) -> bool:
+        if path == plain:
+            if not before[0]:
+                _retention._pack(plain)
+            before[0] -= 1
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", pack_meanwhile)
+    (segments,) = streams_of(log.folder).values()
+    assert [segment.number for segment in segments] == [1]
