@@ -6,7 +6,9 @@ SIDE_BY_SIDE := $(MAKE) --no-print-directory -j --output-sync=target
 # A module compiled once is not compiled again in each of the thousand processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 # Each worker has servers of its own, so there are few; one that is done takes over from the others.
-PYTEST := -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+# Thousands of tests race with real servers on noisy machines: a few may try once more, and the end says which and why.
+AGAIN := --reruns 1 --max-suite-reruns 4 --rerun-show-tracebacks
+PYTEST := -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(AGAIN)
 
 .PHONY: demo test test-long bench lint ruff mypy pyright format servers clean
 

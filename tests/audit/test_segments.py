@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storescope.errors import AuditError
 from storescope.middleware import AuditLog
 from storescope.middleware._audit._chain import next_key
 from storescope.middleware._audit._files import streams_of
@@ -137,7 +139,8 @@ async def test_a_stream_that_cannot_go_on_in_a_next_segment_is_left_for_a_new_on
         with monkeypatch.context() as patch:
             patch.setattr(Stream, "_begin", full)
             while log.stats.records["header"] < 2:
-                await write_some(log, 10)
+                with suppress(AuditError):  # a call that waited for the disk when its stream was left
+                    await write_some(log, 10)
     assert len(streams_of(tmp_path / "audit")) >= 2
     assert verify(tmp_path / "audit", tmp_path / "audit.key").verdict is Verdict.UNSEALED
 
