@@ -35,14 +35,31 @@ class Leasing:
         self._members = members
         self._rehoming = rehoming
 
-    async def take(self, call: Call, key: PinKey, name: str, *, writes: bool) -> Lease | None:
-        """Take a lease for a call; a write pins what has no pin yet."""
+    async def take(self, call: Call, key: PinKey, name: str, *, writes: bool, waits: bool = True) -> Lease | None:
+        """Take a lease for a call; a write pins what has no pin yet.
+
+        Args:
+            call: The call.
+            key: What on.
+            name: The operation that the policy is asked about.
+            writes: Whether the call writes.
+            waits: Whether to wait until nobody has the pin to himself any more.
+
+        Returns:
+            The lease; None if there is no pin and none was made.
+
+        Raises:
+            ResidencyError: If the policy forbids it, or the registry does not answer.
+            SessionBusyError: If somebody has the pin to himself, for too long.
+        """
 
         async def propose(pin: Pin | None) -> Pin | None:
             if pin is not None:
                 member = self._members.follow(call, pin, name)
                 if pin.fence is not None and pin.fence.why == SPLIT:
                     raise member.enforcer.denial(call, "session_split")
+                if pin.fence is not None and not waits:
+                    raise SessionBusyError
                 return pin
             tenant = call.context.tenant
             if not writes or not tenant:

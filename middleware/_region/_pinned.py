@@ -181,15 +181,22 @@ class PinnedMap:
         return await self._put_into(call, key, record["sessionId"])
 
     async def _rehome(self, call: Call, key: PinKey, old: str, target: PinKey) -> Any:
-        """Put a message or part into another session, while nobody else can reach the one that it is in."""
+        """Put a message or part into another session, while nobody else can reach the one that it is in.
+
+        Somebody may have the new one to himself by then, and wait for the old one. Only one of the two may wait, by
+        the order of the sessions' ids: else neither would ever be done.
+        """
         name, source_key = call.operation.name, PinKey("session", old)
+        if self._leases.good(target) is None:
+            await self._take(call, target, name, writes=True)
         held = await self._take(call, source_key, name, writes=True)
         if held is None:
             raise SessionBusyError
         self._follow(call, held.pin, name)  # may it be taken from there?
 
         async def write(source: Pin) -> Any:
-            lease = self._leases.good(target) or await self._take(call, target, name, writes=True)
+            lease = self._leases.good(target)
+            lease = lease or await self._take(call, target, name, writes=True, waits=target.id > old)
             assert lease is not None, "a write pins"  # noqa: S101
             member = self._follow(call, lease.pin, name)
             if source.region != lease.pin.region and await self._lies(call, key, source.region):
