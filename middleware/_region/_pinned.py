@@ -183,8 +183,8 @@ class PinnedMap:
     async def _rehome(self, call: Call, key: PinKey, old: str, target: PinKey) -> Any:
         """Put a message or part into another session, while nobody else can reach the one that it is in.
 
-        Somebody may have the new one to himself by then, and wait for the old one. Only one of the two may wait, by
-        the order of the sessions' ids: else neither would ever be done.
+        Somebody may have the new one to himself by then, and wait for the old one. Only one of the two may wait,
+        by the order of the sessions' ids: else neither would ever be done.
         """
         name, source_key = call.operation.name, PinKey("session", old)
         if self._leases.good(target) is None:

@@ -40,11 +40,12 @@ async def hold(world: World) -> Lease:
 
 
 async def until_fenced(world: World) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (await world.pin()).fence is None:  # noqa: ASYNC110 (it is another process)
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_move_that_is_interrupted(number: signal.Signals, folder: Path) -> None:
     async def interrupt() -> tuple[int, str]:
@@ -57,11 +58,11 @@ def test_a_move_that_is_interrupted(number: signal.Signals, folder: Path) -> Non
             try:
                 await until_fenced(world)
                 process.send_signal(number)
-                _, said = await asyncio.wait_for(process.communicate(), 30)
+                _, said = await asyncio.wait_for(process.communicate(), 90)
             finally:
                 if process.returncode is None:
                     process.kill()
-            lease.leave()
+                lease.leave()  # else the registry waits for it when it is closed
             return process.returncode or 0, said.decode()
 
     code, said = asyncio.run(interrupt())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.subprocess import DEVNULL, PIPE
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storescope import OPERATIONS, call_context
 from storescope.middleware._region._pins._pin import Pin, PinKey
-from tests.apps.command import storescope, storescope_here
+from tests.apps.command import PROGRAM, storescope_here
 from tests.faults.audit import audit
 from tests.faults.ledger import Ledger
 from tests.faults.patience import patiently
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _ENTITIES = sorted({operation.entity for operation in OPERATIONS.values()})
 _IN_SESSION = ("message", "part")
+_PATIENCE = 240.0  # seconds, on a machine that is busy
 
 
 async def judge(here: Opened, places: Places, ledger: Ledger, folder: Path) -> None:
@@ -44,7 +46,7 @@ async def judge(here: Opened, places: Places, ledger: Ledger, folder: Path) -> N
         for session in await pinned_sessions(here.pins):
             to = await unfinished(here.pins, session)
             if to is not None:
-                group.create_task(_finish_move(move_arguments(session, to, places, folder), folder))
+                group.create_task(_finish_move(move_arguments(session, to, places, folder)))
         for tenant in ALLOWED:
             with call_context(tenant=tenant):
                 group.create_task(audit(handlers, _of(tenant, ledger)))
@@ -59,11 +61,15 @@ async def judge(here: Opened, places: Places, ledger: Ledger, folder: Path) -> N
         assert done.returncode == 0, done.stdout
 
 
-async def _finish_move(arguments: list[str], folder: Path) -> None:
+async def _finish_move(arguments: list[str]) -> None:
     """Run the command again whose move was broken off."""
-    while (done := await asyncio.to_thread(storescope, *arguments, cwd=folder)).returncode == BROKEN_OFF:
-        pass
-    assert done.returncode == MOVED, done.stderr
+    code, said = BROKEN_OFF, b""
+    async with asyncio.timeout(_PATIENCE):
+        while code == BROKEN_OFF:
+            again = await asyncio.create_subprocess_exec(PROGRAM, *arguments, stdout=DEVNULL, stderr=PIPE)
+            _, said = await again.communicate()
+            code = await again.wait()
+    assert code == MOVED, said.decode()
 
 
 async def _answered(handler: Callable[..., Awaitable[Any]], **params: Any) -> Any:
