@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storescope.backends import open_backend
-from storescope.conformance import CASES, Case, Reopen, Result, Subject, run, run_case
+from storescope.conformance import CASES, Case, Reopen, Result, Subject, run_case
+from storescope.conformance._run import run_all
 from tests.conformance import wrapping
 from tests.rounds import LONG, on_stores
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.unmeasured
+
+_PATIENCE = 600.0
+"""Seconds for a case: the machine is shared, and some cases start several processes."""
 
 
 def shared(url: str) -> bool:
@@ -86,6 +90,6 @@ async def test_a_map_that_follows_pins_conforms(
 
 
 async def assert_all_pass(subject: Subject, cases: tuple[Case, ...], url: str) -> None:
-    results = await run(subject, cases)
+    results = await run_all(subject, cases, at_once=4, seconds=_PATIENCE)
     wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, url)]
     assert not wrong
