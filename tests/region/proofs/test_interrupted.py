@@ -13,6 +13,7 @@ import pytest
 from storescope.middleware._region._pins._pin import PinKey
 from tests.apps.command import PROGRAM
 from tests.region.proofs.regions import RECORDS, SESSION, US, World, move, move_arguments, opened, verify
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._pins._pin import Pin
 
 KEY = PinKey("session", SESSION)
+SIGNALS = [signal.SIGINT, signal.SIGTERM] if LONG else [signal.SIGTERM]  # one piece of code for both
 TIMES = ("--lease-seconds", "20", "--settle-seconds", "0.2")
 
 
@@ -46,7 +48,7 @@ async def until_fenced(world: World) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_move_that_is_interrupted(number: signal.Signals, folder: Path) -> None:
     async def interrupt() -> tuple[int, str]:
         async with AsyncExitStack() as stack:
