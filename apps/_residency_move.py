@@ -119,6 +119,7 @@ async def _move(session: str, options: dict[str, Any]) -> ProvenMove:
         stores = await open_stores(options["urls"], stack)
         pins = await PinRegistry.open(
             existing(options["pins"]),
+            create=False,
             lease_seconds=options["lease_seconds"],
             settle_seconds=options["settle_seconds"],
         )

@@ -54,7 +54,7 @@ class Objectives:
         slow: The burn that opens a ticket.
         window_seconds: How far back the other alerts look; four scrapes at least.
         hold_seconds: How long a condition must hold before it alerts, 0 for at once.
-        reload_seconds: How long a refused policy alerts: Prometheus is told of the refusal, not of its end.
+        tamper_seconds: How long an audit log that was tampered with alerts: it is found once, and has no end.
         remember_seconds: How long a process that is gone still counts as one of ours.
         denied_share: The share of residency decisions that may be denials, above 0 and below 1.
         denied_calls: How many denials in a window are no spike, however few the calls.
@@ -80,7 +80,7 @@ class Objectives:
     slow: Burn = Burn(1, 3 * DAY, 6 * HOUR)
     window_seconds: int = 5 * MINUTE
     hold_seconds: int = 2 * MINUTE
-    reload_seconds: int = HOUR
+    tamper_seconds: int = DAY
     remember_seconds: int = DAY
     denied_share: float = 0.05
     denied_calls: int = 10
@@ -111,6 +111,6 @@ class Objectives:
 
 
 _SECONDS = (
-    *("window_seconds", "reload_seconds", "remember_seconds", "audit_trend_seconds"),
+    *("window_seconds", "tamper_seconds", "remember_seconds", "audit_trend_seconds"),
     *("audit_full_seconds", "seal_seconds", "exception_seconds"),
 )

@@ -15,7 +15,7 @@ from storescope.middleware._definitions import (
     DECISIONS,
     EXCEPTION_EXPIRY,
     OPERATIONS,
-    RELOAD_FAILURES,
+    POLICY_REFUSED,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def residency_alerts(objectives: Objectives) -> Group:
 
 def audit_alerts(objectives: Objectives) -> Group:
     """Return the alerts of the audit log."""
-    alerts = (_failing(objectives), _filling(objectives), _unsealed(objectives), _unaudited(objectives))
-    return Group("storescope-audit", alerts)
+    alerts = (_failing, _filling, _unsealed, _unaudited, _tampered)
+    return Group("storescope-audit", tuple(alert(objectives) for alert in alerts))
 
 
 def process_alerts(objectives: Objectives) -> Group:
@@ -74,15 +74,13 @@ def _expiring(objectives: Objectives) -> Alert:
 
 
 def _refused(objectives: Objectives) -> Alert:
-    window = duration(objectives.reload_seconds)
-    refused = total(increase(series_of(objectives.job, RELOAD_FAILURES), window), *TARGET_LABELS)
+    refused = series_of(objectives.job, POLICY_REFUSED)
     return Alert(
         name="AgentStorageResidencyPolicyReloadFailing",
         severity="ticket",
         vector=Vector(f"{refused.expr} > 0", refused.labels),
-        summary=f"{_PROCESS} refused a new residency policy.",
-        description=f"A policy was refused or could not be read in the last {window}; the one before it is in "
-        "force.",
+        summary=f"{_PROCESS} refuses its residency policy.",
+        description="The policy file as it is now is wrong or cannot be read; the one before it is in force.",
     )
 
 
@@ -142,6 +140,20 @@ def _unaudited(objectives: Objectives) -> Alert:
         hold=objectives.hold_seconds,
         summary=f"Calls of {_PROCESS} leave no audit record.",
         description=f"{{{{ $value | humanizePercentage }}}} of the calls of the last {window} ended without one.",
+    )
+
+
+def _tampered(objectives: Objectives) -> Alert:
+    window = duration(objectives.tamper_seconds)
+    found = series_of(objectives.job, AUDIT_RECORDS, phase="tamper")
+    tampered = total(increase(found, window), *TARGET_LABELS)
+    return Alert(
+        name="AgentStorageAuditTampered",
+        severity="page",
+        vector=Vector(f"{tampered.expr} > 0", tampered.labels),
+        summary=f"Somebody changed the audit log of {_PROCESS}.",
+        description=f"In the last {window} its writer found the file that it was writing to deleted, replaced or "
+        "changed by somebody else. It goes on in a new one.",
     )
 
 

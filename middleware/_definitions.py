@@ -132,6 +132,12 @@ RELOAD_FAILURES = Metric(
     "counter",
     "New residency policies that were refused or could not be read; the one before stays in force.",
 )
+POLICY_REFUSED = Metric(
+    "agent_storage_residency_policy_refused",
+    "gauge",
+    "1 while a policy file is refused or cannot be read, and the policy before it is in force; else 0.",
+    across_processes="livemax",
+)
 EXCEPTION_EXPIRY = Metric(
     "agent_storage_residency_exception_expiry_timestamp_seconds",
     "gauge",
@@ -195,6 +201,7 @@ METRICS = (
     FLOWS,
     POLICY_INFO,
     RELOAD_FAILURES,
+    POLICY_REFUSED,
     EXCEPTION_EXPIRY,
     AUDIT_RECORDS,
     AUDIT_FAILURES,

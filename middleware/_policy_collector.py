@@ -44,6 +44,7 @@ class PolicyCollector(Collector):
         """Return the families of this moment."""
         with self._lock:
             policies = {guard.policy.digest: guard.policy for guard in self._guards}.values()
+            refused = any(isinstance(each.source, PolicyFile) and each.source.refused for each in self._guards)
             failures = sum(stats.failures for stats in self._reloads)
         return [
             _gauge(definitions.POLICY_INFO, {(each.version, each.digest): 1 for each in policies}),
@@ -51,6 +52,7 @@ class PolicyCollector(Collector):
             CounterMetricFamily(
                 definitions.RELOAD_FAILURES.name, definitions.RELOAD_FAILURES.help, value=failures
             ),
+            _gauge(definitions.POLICY_REFUSED, {(): refused}),
         ]
 
 

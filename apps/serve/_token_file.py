@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storescope.apps.serve._options import ServeError
-from storescope.apps.serve._tokens import TokenFile, digest_of
+from storescope.apps.serve._tokens import TokenFile, digest_of, parse_tokens
+from storescope.middleware._files import write_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BYTES = 32
@@ -54,16 +53,9 @@ def _text(path: Path) -> str:
 def _replace(path: Path, text: str) -> None:
     """Write the file anew, for its owner alone, and only if a bridge would take it."""
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        parse_tokens(path, text.encode())
+        write_over(path, text, 0o600)
+    except UnicodeEncodeError:
+        raise ServeError("half of a surrogate pair can be no tenant and no region") from None
     except OSError as error:
         raise ServeError(f"{path}: cannot be written: {error.strerror}") from None
-    written = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        TokenFile(written)
-        written.replace(path)
-    except ServeError as error:
-        raise ServeError(str(error).replace(str(written), str(path))) from None
-    finally:
-        written.unlink(missing_ok=True)

@@ -119,13 +119,24 @@ def _read(path: Path) -> list[tuple[bytes, Grant]]:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
                 raise ServeError(f"{path}: others may read it (mode {mode:04o}); chmod 600 it")
-            content = tomllib.load(file)
+            content = file.read()
     except OSError as error:
         raise ServeError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_tokens(path, content)
+
+
+def parse_tokens(path: Path, content: bytes) -> list[tuple[bytes, Grant]]:
+    """Return the digest and the grant of each token in what a token file holds, or is about to hold.
+
+    Raises:
+        ServeError: If it is wrong.
+    """
+    try:
+        tables = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise ServeError(f"{path}: is not TOML") from None
-    tokens = content.pop("tokens", None)
-    if content or not isinstance(tokens, dict) or not tokens:
+    tokens = tables.pop("tokens", None)
+    if tables or not isinstance(tokens, dict) or not tokens:
         raise ServeError(f"{path}: holds one or more [tokens.NAME] and nothing else")
     return [_grant(path, name, entry) for name, entry in tokens.items()]
 

@@ -14,7 +14,8 @@ from storescope.middleware._region._instants import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from storescope.middleware._region._policy import ResidencyPolicy, Rule
+    from storescope.middleware._region._policy import ResidencyPolicy
+    from storescope.middleware._region._rules import Rule
 
 REST = "*"
 """Every tenant, or region, that is named in neither policy."""

@@ -11,7 +11,8 @@ from storescope.middleware._region._policy import CONFIDENCES
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo
-    from storescope.middleware._region._policy import PolicyException, ResidencyPolicy, Rule
+    from storescope.middleware._region._policy import ResidencyPolicy
+    from storescope.middleware._region._rules import PolicyException, Rule
 
 CONFLICT = "conflict"
 """The confidence of a backend's region when those who speak of it do not agree."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Literal
 
-    from storescope.middleware._region._policy import PolicyException, Rule
+    from storescope.middleware._region._rules import PolicyException, Rule
 
 SEVERITIES = ("error", "warning", "note")
 _DAY = 86_400

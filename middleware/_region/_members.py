@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from storescope.call import Call
 from storescope.context import use_context
 from storescope.contract import OPERATIONS
+from storescope.errors import PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from storescope.middleware._region._enforcer import Enforcer
     from storescope.middleware._region._health import Health
     from storescope.middleware._region._memory import Memory, PolicySource
+    from storescope.middleware._region._pins._pin import Pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,51 @@ class Members:
             each for each in self._in_order(call.context.tenant) if each.memory.ask(operation, call).allowed
         ]
         return next((member for member in allowed if member.health.is_good), allowed[0] if allowed else None)
+
+    def at_home(self, call: Call) -> Member:
+        """Return where something new of the call's tenant goes.
+
+        Raises:
+            ResidencyError: If no backend may have it.
+        """
+        member = self.place(call.operation.name, call)
+        if member is None:
+            call.decision = self.opening(call.operation.name, call)
+            raise self.first.enforcer.refusal(call)
+        return member
+
+    def admit(self, call: Call) -> None:
+        """Deny at once what every backend would deny, or what is refused anyway."""
+        if call.refusal is not None:
+            raise call.refusal
+        if call.decision is None:
+            raise PolicyError(f"{call.operation.name}: no residency decision was made, so the call is denied")
+        if not call.decision.allowed:
+            self.first.enforcer.admit(call)
+
+    def follow(self, call: Call, pin: Pin, name: str) -> Member:
+        """Return where a pin says to go, once the policy has been asked about it.
+
+        Raises:
+            ResidencyError: If it is another tenant's, or lies where the policy forbids or no backend is.
+        """
+        member = self.by_region.get(pin.region)
+        if member is None:
+            member = self.first
+            if self.route:  # there is nowhere to let it through to
+                raise member.enforcer.denial(call, "pin_region_mismatch")
+            member.enforcer.admit(call)
+            member.enforcer.object_to(call, "pin_region_mismatch")
+            return member
+        call.decision = member.memory.ask(name, call)
+        if self.route:
+            call.backend = member.info
+        if pin.tenant != call.context.tenant:
+            if not call.decision.allowed:  # whatever else is wrong, this is what to say
+                raise member.enforcer.denial(call, "tenant_mismatch")
+            member.enforcer.object_to(call, "tenant_mismatch")
+        member.enforcer.admit(call)
+        return member
 
     def _in_order(self, tenant: str | None) -> tuple[Member, ...]:
         """Return the members, the tenant's home first."""

@@ -6,33 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from storescope.contract import IN_SESSION
-from storescope.errors import BackendError, PolicyError, RecordNotFoundError
+from storescope.errors import RecordNotFoundError
 from storescope.middleware._region._last_known import LastKnown
-from storescope.middleware._region._pins._identity import RegistryLostError
+from storescope.middleware._region._leasing import Leasing
 from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._names import name_checker
-from storescope.middleware._region._pins._pin import SPLIT, Pin, PinKey
+from storescope.middleware._region._pins._pin import PinKey
 from storescope.middleware._region._rehoming import Rehoming
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
-    from storescope.middleware._region._members import Member, Members
+    from storescope.middleware._region._members import Members
     from storescope.middleware._region._pins._lease import Lease
+    from storescope.middleware._region._pins._pin import Pin
     from storescope.middleware._region._pins._registry import PinRegistry
 
 _TRIES = 5  # reads of a claim that changes while its session's lease is taken
 _ATTEMPTS = 50  # in the time that a call waits
-
-
-class _LookError(Exception):
-    """A store failed while the registry was asked, which is not to blame."""
-
-    def __init__(self, error: BackendError) -> None:
-        super().__init__()
-        self.error = error
 
 
 class PinnedMap:
@@ -45,6 +38,9 @@ class PinnedMap:
         self._clock = registry.timing.clock
         self._wait = registry.timing.wait
         self._rehoming = Rehoming(registry, members)
+        leasing = Leasing(registry, members, self._rehoming)
+        self._take, self._reach = leasing.take, leasing.reach
+        self._follow = members.follow
         self._last_known = LastKnown(registry, self._follow)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
@@ -87,10 +83,11 @@ class PinnedMap:
     def _own(self, operation: Operation, entity: str, param: str) -> Step:
         """Return a step for a call that names what is pinned."""
         good, under, name, writes = self._leases.good, self._under, operation.name, operation.writes
+        admit = self._members.admit
 
         async def step(call: Call) -> Any:
             key = PinKey(entity, call.params[param])
-            self._admit(call)
+            admit(call)
             lease = good(key) or await self._take(call, key, name, writes=writes)
             if lease is None:
                 return await self._unpinned(call, name)
@@ -143,10 +140,10 @@ class PinnedMap:
 
         Whoever is busy says so before anything is written.
         """
-        clock, wait = self._clock, self._wait
+        clock, wait, admit = self._clock, self._wait, self._members.admit
 
         async def step(call: Call) -> Any:
-            self._admit(call)
+            admit(call)
             begun = clock()
             while True:
                 try:
@@ -177,22 +174,29 @@ class PinnedMap:
 
     async def _heal(self, call: Call, key: PinKey) -> Any:
         """Claim a record that was there before there were pins, and update it."""
-        member = self._at_home(call)
+        member = self._members.at_home(call)
         record = await member.read(key.entity, key.id, call)  # through the guard: it may be another tenant's
         if record is None:
             raise RecordNotFoundError(key.entity, key.id)
         return await self._put_into(call, key, record["sessionId"])
 
     async def _rehome(self, call: Call, key: PinKey, old: str, target: PinKey) -> Any:
-        """Put a message or part into another session, while nobody else can reach the one that it is in."""
+        """Put a message or part into another session, while nobody else can reach the one that it is in.
+
+        Somebody may have the new one to himself by then, and wait for the old one. Only one of the two may wait,
+        by the order of the sessions' ids: else neither would ever be done.
+        """
         name, source_key = call.operation.name, PinKey("session", old)
+        if self._leases.good(target) is None:
+            await self._take(call, target, name, writes=True)
         held = await self._take(call, source_key, name, writes=True)
         if held is None:
             raise SessionBusyError
         self._follow(call, held.pin, name)  # may it be taken from there?
 
         async def write(source: Pin) -> Any:
-            lease = self._leases.good(target) or await self._take(call, target, name, writes=True)
+            lease = self._leases.good(target)
+            lease = lease or await self._take(call, target, name, writes=True, waits=target.id > old)
             assert lease is not None, "a write pins"  # noqa: S101
             member = self._follow(call, lease.pin, name)
             if source.region != lease.pin.region and await self._lies(call, key, source.region):
@@ -223,103 +227,10 @@ class PinnedMap:
         lease.hold_good(wrote=writes)
         return result
 
-    def _follow(self, call: Call, pin: Pin, name: str) -> Member:
-        """Return where a pin says to go, once the policy has been asked about it.
-
-        Raises:
-            ResidencyError: If it is another tenant's, or lies where the policy forbids or no backend is.
-        """
-        member = self._members.by_region.get(pin.region)
-        if member is None:
-            member = self._members.first
-            if self._members.route:  # there is nowhere to let it through to
-                raise member.enforcer.denial(call, "pin_region_mismatch")
-            member.enforcer.admit(call)
-            member.enforcer.object_to(call, "pin_region_mismatch")
-            return member
-        call.decision = member.memory.ask(name, call)
-        if self._members.route:
-            call.backend = member.info
-        if pin.tenant != call.context.tenant:
-            if not call.decision.allowed:  # whatever else is wrong, this is what to say
-                raise member.enforcer.denial(call, "tenant_mismatch")
-            member.enforcer.object_to(call, "tenant_mismatch")
-        member.enforcer.admit(call)
-        return member
-
-    def _admit(self, call: Call) -> None:
-        """Deny at once what every backend would deny, or what is refused anyway."""
-        if call.refusal is not None:
-            raise call.refusal
-        if call.decision is None:
-            raise PolicyError(f"{call.operation.name}: no residency decision was made, so the call is denied")
-        if not call.decision.allowed:
-            self._members.first.enforcer.admit(call)
-
-    async def _take(self, call: Call, key: PinKey, name: str, *, writes: bool) -> Lease | None:
-        """Take a lease for a call; a write pins what has no pin yet."""
-
-        async def propose(pin: Pin | None) -> Pin | None:
-            if pin is not None:
-                member = self._follow(call, pin, name)
-                if pin.fence is not None and pin.fence.why == SPLIT:
-                    raise member.enforcer.denial(call, "session_split")
-                return pin
-            tenant = call.context.tenant
-            if not writes or not tenant:
-                return None
-            return await self._first_pin(call, key, tenant)
-
-        def end_fence(key: PinKey, pin: Pin) -> Awaitable[None]:
-            return self._rehoming.take_over(call, key, pin)
-
-        try:
-            lease: Lease | None = await self._reach(call, self._leases.take(key, propose, end_fence))
-        except _LookError as failed:
-            raise failed.error from None
-        return lease
-
-    async def _first_pin(self, call: Call, key: PinKey, tenant: str) -> Pin | None:
-        """Return the pin of what has none. What lies there, from before there were pins, must be the tenant's."""
-        member = self._at_home(call)
-        try:
-            await member.hold_to_label(key.entity, key.id, call)
-        except BackendError as error:
-            raise _LookError(error) from None
-        region = member.info.region
-        if region is None:
-            return None
-        pin = Pin(region, tenant)
-        self._follow(call, pin, call.operation.name)  # it waited
-        return pin
-
-    async def _reach(self, call: Call, asked: Awaitable[Any]) -> Any:
-        """Await an answer of the registry; while there is none, deny."""
-        try:
-            return await asked
-        except SessionBusyError:
-            raise
-        except RegistryLostError:
-            raise self._members.first.enforcer.denial(call, "pins_lost") from None
-        except BackendError:
-            raise self._members.first.enforcer.denial(call, "pins_unreachable") from None
-
     async def _unpinned(self, call: Call, name: str) -> Any:
         """Make a call about what has no pin: a read of what nobody wrote, or a write that is only monitored."""
-        member = self._at_home(call)
+        member = self._members.at_home(call)
         call.decision = member.memory.ask(name, call)
         if self._members.route:
             call.backend = member.info
         return await member.steps[name](call)
-
-    def _at_home(self, call: Call) -> Member:
-        """Return where something new of the call's tenant goes.
-
-        Raises:
-            ResidencyError: If no backend may have it.
-        """
-        member = self._members.place(call.operation.name, call)
-        if member is None:
-            call.decision = self._members.opening(call.operation.name, call)
-            raise self._members.first.enforcer.refusal(call)
-        return member

@@ -9,7 +9,8 @@ from storescope.middleware._region._telemetry import may_store
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo
-    from storescope.middleware._region._policy import ResidencyPolicy, Rule
+    from storescope.middleware._region._policy import ResidencyPolicy
+    from storescope.middleware._region._rules import Rule
     from storescope.step_log import StepLog
 
 

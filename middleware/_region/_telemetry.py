@@ -8,7 +8,8 @@ from storescope.errors import PolicyError
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo
-    from storescope.middleware._region._policy import ResidencyPolicy, Rule
+    from storescope.middleware._region._policy import ResidencyPolicy
+    from storescope.middleware._region._rules import Rule
 
 OBSERVERS = frozenset({"tracing", "metrics", "audit"})
 """The layers that observe, by name."""

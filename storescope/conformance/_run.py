@@ -10,8 +10,11 @@ from storescope.conformance._probe import ExpectationError, NotApplicableError, 
 
 NO_HANDLER = "the map has no handler for "
 
+SECONDS = 60.0
+"""After how long a case is given up, unless it is said otherwise."""
 
-async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Result:
+
+async def run_case(case: Case, subject: Subject, *, seconds: float = SECONDS) -> Result:
     """Run one case.
 
     Args:
@@ -40,14 +43,16 @@ async def run_case(case: Case, subject: Subject, *, seconds: float = 60) -> Resu
     return Result(case, "pass")
 
 
-async def run_all(subject: Subject, cases: tuple[Case, ...], *, at_once: int) -> list[Result]:
+async def run_all(
+    subject: Subject, cases: tuple[Case, ...], *, at_once: int, seconds: float = SECONDS
+) -> list[Result]:
     """Run cases, some at once, and return their results in order."""
     places = asyncio.Semaphore(at_once)
     processes = asyncio.Lock()  # each process has a pool of connections, and a server has only so many
 
     async def run_one(case: Case) -> Result:
         async with processes if case.needs_reopen else nullcontext(), places:
-            return await run_case(case, subject)
+            return await run_case(case, subject, seconds=seconds)
 
     return await asyncio.gather(*map(run_one, cases))
 

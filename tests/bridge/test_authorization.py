@@ -183,6 +183,20 @@ def test_a_token_is_nowhere_but_with_its_owner(tmp_path: Path) -> None:
     assert (tmp_path / "tokens.toml").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.toml"
+    make_token(path, "old", tenants=["café"])
+    before = path.read_bytes()
+    with pytest.raises(ServeError, match="surrogate"):
+        make_token(path, "new", tenants=["\ud800"])
+    with pytest.raises(ServeError, match="operations"):
+        make_token(path, "new", operations=["session.drop"])
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+    with pytest.raises(ServeError, match="cannot be written"):
+        make_token(tmp_path / "nowhere" / "tokens.toml")
+
+
 HASH = "0" * 64
 ENTRY = f'[tokens.a]\nsha256 = "{HASH}"\ntenants = ["*"]\noperations = ["*"]\nregions = ["*"]\n'
 

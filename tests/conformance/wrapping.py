@@ -40,6 +40,8 @@ ALL = ("tracing", "metrics", "audit", "timeout", "region_guard")
 ALONE = (*ALL, "audit, several sinks")
 WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALONE}, "all": ALL}
 PINNED = ("guard with pins", "router")
+_PATIENCE = 60.0
+"""Seconds: the machine may stand still for a while, which ends a lease; nobody here waits for one to end."""
 
 
 def other_sinks() -> list[AuditSink]:
@@ -81,7 +83,7 @@ async def open_pinned(url: str, wrapper: str, registry: str) -> AsyncGenerator[H
         async with (
             open_backend(url, region=REGION) as backend,
             open_backend("memory:", region=FORBIDDEN) as other,
-            await PinRegistry.open(registry, lease_seconds=2, settle_seconds=1) as pins,
+            await PinRegistry.open(registry, lease_seconds=_PATIENCE, wait_seconds=_PATIENCE) as pins,
         ):
             if wrapper == "router":
                 yield wrap(route_by_region({REGION: backend, FORBIDDEN: other}, EU_ONLY, pins=pins))

@@ -365,10 +365,13 @@ async def test_the_metrics_tell_of_the_policy_in_force_and_of_no_other(file: Pol
     put(path, ended)
     file.reload()
     assert found("exception_expiry_timestamp_seconds") == {}
-    assert found("policy_reload_failures") == {"": 0}
+    assert (found("policy_reload_failures"), found("policy_refused")) == ({"": 0}, {"": 0})
     put(path, "nonsense")
     file.reload()
-    assert found("policy_reload_failures") == {"": 1}
+    assert (found("policy_reload_failures"), found("policy_refused")) == ({"": 1}, {"": 1})
+    put(path, ended)
+    file.reload()
+    assert (found("policy_reload_failures"), found("policy_refused")) == ({"": 1}, {"": 0})
     assert found("policy_info") == {f"4,{file.current.digest}": 1}
     del handlers, layers
     gc.collect()

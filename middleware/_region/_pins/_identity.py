@@ -41,9 +41,9 @@ class Identity:
     async def _begin(self, *, create: bool) -> bytes:
         if not create:
             raise RegistryLostError(
-                "there is no pin registry: it was never begun, or it was emptied. `storescope residency scan "
-                "URL ... --policy F --pins URL --adopt` builds it from the labels of the stores; for new "
-                "stores create=True begins an empty one"
+                "there is no pin registry at this URL: it was never begun there, or it was emptied. `storescope "
+                "residency scan URL ... --policy F --pins URL --adopt` builds it from the labels of the stores; "
+                "for new stores PinRegistry.open(URL, create=True) begins an empty one"
             )
         is_empty = not (await self._engine.list(EVERYTHING, limit=1)).keys
         name = await begin(self._engine) if is_empty else await read(self._engine)  # it may be begun by now

@@ -1,4 +1,4 @@
-"""Twelve faults, and the quiet control: what each stack works on, and what is then done to it."""
+"""Thirteen faults, and the quiet control: what each stack works on, and what is then done to it."""
 
 from __future__ import annotations
 
@@ -165,6 +165,17 @@ def no_seal(place: Place, opened: AsyncExitStack) -> Fault:
     return Fault(site, nothing)
 
 
+def audit_tampered(place: Place, opened: AsyncExitStack) -> Fault:
+    """Somebody deletes the file that is written to."""
+    site = place.site("tampered")
+
+    async def inject(stack: Stack) -> None:
+        (live,) = site.audit_folder.glob("*.jsonl")
+        live.unlink()
+
+    return Fault(site, inject)
+
+
 def expired_exception(place: Place, opened: AsyncExitStack) -> Fault:
     """Calls from abroad live on an exception, which ends."""
     site = place.site("exception")
@@ -219,6 +230,7 @@ FAULTS: dict[str, Callable[[Place, AsyncExitStack], Fault]] = {
     "audit disk full": audit_disk_full,
     "audit hung": audit_hung,
     "no seal": no_seal,
+    "audit tampered": audit_tampered,
     "expired exception": expired_exception,
     "bad policy reload": bad_policy_reload,
     "exporter down": exporter_down,

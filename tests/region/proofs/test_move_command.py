@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from storescope import call_context, wrap
 from storescope.middleware import ResidencyPolicy, route_by_region
@@ -169,6 +170,18 @@ def test_wrong_usage_exits_2_and_changes_nothing(
     assert (done.code, done.out) == (2, "")
     assert says in done.err
     assert "secret" not in done.err
+    inside(folder, in_eu)
+
+
+def test_a_slip_in_the_registrys_url_begins_no_registry(folder: Path, redis_url: str) -> None:
+    """A server is there whatever the URL says of prefix or database; an empty registry would know no session."""
+    done = move(folder, "--pins", redis_url)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("storescope: there is no pin registry at this URL")
+    server, _, prefix = redis_url.partition("?prefix=")
+    with Redis.from_url(server) as client:
+        assert client.keys(f"{prefix}*") == []
     inside(folder, in_eu)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from storescope import BackendError, ResidencyError, call_context
 from tests.faults.plan import Plan
 from tests.faults.traffic import Traffic
-from tests.region.servers.logbook import Logbook, SpokenLedger, run_and_report
+from tests.region.servers.logbook import Logbook, SpokenLedger, reporting
 from tests.region.servers.places import ALLOWED, SHARED, Places, opened
 
 if TYPE_CHECKING:
@@ -111,4 +110,5 @@ async def _work(book: Logbook, places: Places, number: int) -> None:
 
 def run(path: Path, places: Places, number: int) -> None:
     """Run until killed."""
-    run_and_report(path, partial(_work, places=places, number=number))
+    with reporting(path) as book:
+        asyncio.run(_work(book, places, number))

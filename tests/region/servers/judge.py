@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.subprocess import DEVNULL, PIPE
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from storescope import OPERATIONS, call_context
 from storescope.middleware._region._pins._pin import Pin, PinKey
+from tests.apps.command import PROGRAM, storescope_here
 from tests.faults.audit import audit
 from tests.faults.ledger import Ledger
 from tests.faults.patience import patiently
-from tests.region.servers.mover import move_session, pinned_sessions, unfinished
-from tests.region.servers.places import ALLOWED, Opened
+from tests.region.servers.mover import BROKEN_OFF, MOVED, move_arguments, pinned_sessions, unfinished
+from tests.region.servers.places import ALLOWED, Opened, Places
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from storescope.backends import Backend
 
@@ -23,18 +26,27 @@ if TYPE_CHECKING:
 
 _ENTITIES = sorted({operation.entity for operation in OPERATIONS.values()})
 _IN_SESSION = ("message", "part")
+_PATIENCE = 240.0  # seconds, on a machine that is busy
 
 
-async def judge(here: Opened, ledger: Ledger) -> None:
-    """Finish what was broken off, read everything as the tenants do, then look at the stores.
+async def judge(here: Opened, places: Places, ledger: Ledger, folder: Path) -> None:
+    """Finish what was broken off, read everything as the tenants do, then look at the stores and the proofs.
+
+    Args:
+        here: What is judged.
+        places: Where that is.
+        ledger: What was done to it.
+        folder: Where the movers worked.
 
     Raises:
         AssertionError: With all that is wrong.
     """
     handlers = {name: partial(_answered, handler) for name, handler in here.routed().items()}
     async with asyncio.TaskGroup() as group:  # each waits until processes that are gone are known to be
-        for session in await pinned_sessions(here):
-            group.create_task(_finish_move(here, session))
+        for session in await pinned_sessions(here.pins):
+            to = await unfinished(here.pins, session)
+            if to is not None:
+                group.create_task(_finish_move(move_arguments(session, to, places, folder)))
         for tenant in ALLOWED:
             with call_context(tenant=tenant):
                 group.create_task(audit(handlers, _of(tenant, ledger)))
@@ -44,13 +56,20 @@ async def judge(here: Opened, ledger: Ledger) -> None:
         problems += [text for key, row in found.items() for text in await _faults(here, region, key, row)]
     assert not problems, "\n".join(problems[:20])
     await audit(_as_it_lies(here, rows), ledger)
+    for proof in (folder / "proofs").glob("*.json"):
+        done = storescope_here("residency", "verify-proof", proof, "--key", "mover.pub", cwd=folder)
+        assert done.returncode == 0, done.stdout
 
 
-async def _finish_move(here: Opened, session: str) -> None:
-    """Make the move again that was broken off, if there is one."""
-    to = await unfinished(here, session)
-    if to is not None:
-        await patiently(partial(move_session, here, session, to))
+async def _finish_move(arguments: list[str]) -> None:
+    """Run the command again whose move was broken off."""
+    code, said = BROKEN_OFF, b""
+    async with asyncio.timeout(_PATIENCE):
+        while code == BROKEN_OFF:
+            again = await asyncio.create_subprocess_exec(PROGRAM, *arguments, stdout=DEVNULL, stderr=PIPE)
+            _, said = await again.communicate()
+            code = await again.wait()
+    assert code == MOVED, said.decode()
 
 
 async def _answered(handler: Callable[..., Awaitable[Any]], **params: Any) -> Any:

@@ -5,17 +5,17 @@ The lines of all processes are put in order by the system's monotonic clock, whi
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.ledger import Attempt, Fate, History, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
 WRONG = "wrong"
@@ -91,11 +91,12 @@ def ledger_of(lines: Iterable[list[Any]]) -> Ledger:
     return ledger
 
 
-def run_and_report(path: Path, work: Callable[[Logbook], Coroutine[Any, Any, None]]) -> None:
-    """Do a process's work, which never ends; say what is found that must not be."""
+@contextmanager
+def reporting(path: Path) -> Generator[Logbook]:
+    """Do a process's work, which never ends, in here; what is found that must not be is said."""
     book = Logbook(path)
     try:
-        asyncio.run(work(book))
+        yield book
     except BaseException:
         book.say(WRONG, traceback.format_exc())
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,20 +25,25 @@ ALLOWED = {"acme": (EU,), "globex": (US,), "initech": (EU, US)}
 SHARED = {tenant: tuple(f"{tenant}-s{number}" for number in range(3)) for tenant in ALLOWED}
 """The sessions that all processes write messages and parts to."""
 
-POLICY = ResidencyPolicy.from_dict(
-    {
-        "schema": "residency/1",
-        "version": "1",
-        "mode": "enforce",
-        "min_confidence": "declared",
-        "regions": {EU[4:]: [EU], US[4:]: [US]},
-        "tenants": {tenant: tenant for tenant in ALLOWED},
-        "rules": {
-            tenant: {"store": [region[4:] for region in allowed], "access": [EU[4:]], "home": allowed[0]}
-            for tenant, allowed in ALLOWED.items()
-        },
-    }
-)
+_HEAD = f"""
+schema = "residency/1"
+version = "1"
+mode = "enforce"
+min_confidence = "declared"
+regions = {{ eu = ["{EU}"], us = ["{US}"] }}
+tenants = {{ {", ".join(f'{tenant} = "{tenant}"' for tenant in ALLOWED)} }}
+"""
+_RULES = [
+    f"""
+[rules.{tenant}]
+store = {["eu" if region == EU else "us" for region in allowed]}
+access = ["eu"]
+home = "{allowed[0]}"
+"""
+    for tenant, allowed in ALLOWED.items()
+]
+POLICY_TEXT = "".join([_HEAD, *_RULES])
+POLICY = ResidencyPolicy.from_dict(tomllib.loads(POLICY_TEXT))
 
 TIMEOUT, LEASE, SETTLE = 2.0, 2.0, 3.0
 """Seconds: of a call to a store, of a lease, and of what is under way once its process is gone."""

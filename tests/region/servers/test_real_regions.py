@@ -10,13 +10,14 @@ from uuid import uuid4
 import pytest
 
 from storescope import call_context
+from tests.apps.command import storescope_here
 from tests.faults.ledger import Fate, History, Ledger
 from tests.faults.proxy import Mode, Proxy
 from tests.region.policies import EU, US
 from tests.region.servers.fleet import Fleet
 from tests.region.servers.judge import judge
 from tests.region.servers.logbook import Logbook, Pages, SpokenLedger, ledger_of
-from tests.region.servers.places import ALLOWED, SHARED, TIMEOUT, Opened, Places, opened
+from tests.region.servers.places import ALLOWED, POLICY_TEXT, SHARED, TIMEOUT, Opened, Places, opened
 from tests.rounds import LONG
 from tests.servers import PostgresServer, RedisServer
 
@@ -151,6 +152,8 @@ def faults_on(fleet: Fleet, servers: Servers) -> dict[str, Callable[[], None]]:
 async def run(servers: Servers, folder: Path, seed: int, first: Sequence[str]) -> None:
     """Let a fleet work through these faults and some more, kill it, and judge what is left."""
     for_agents, for_mover, direct = servers.places(f"run_{uuid4().hex[:12]}")
+    (folder / "policy.toml").write_text(POLICY_TEXT)
+    assert storescope_here("residency", "keygen", "mover", cwd=folder).returncode == 0
     async with opened(direct) as here:
         await begin(here, SpokenLedger(Logbook(folder / "first.log")))
     with Fleet(folder, for_agents, for_mover, AGENTS) as fleet:
@@ -161,7 +164,7 @@ async def run(servers: Servers, folder: Path, seed: int, first: Sequence[str]) -
             fleet.get_on()
     ledger = ledger_of([*Pages(folder / "first.log").read(), *fleet.lines])
     async with opened(direct) as here:
-        await judge(here, ledger)
+        await judge(here, direct, ledger, folder)
     assert_denied(fleet.lines)
 
 
