@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import platform
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +25,7 @@ from benchmarks import (
     cluster_nodes,
     durable,
     guard,
+    instructions,
     layers,
     limit,
     list_gets,
@@ -40,6 +38,7 @@ from benchmarks import (
     view_search,
 )
 from benchmarks._lists import Sizes
+from benchmarks._machine import machine
 from benchmarks._stores import KV_STORES
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "limit": limit.run,
+    "instructions": instructions.run,
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
@@ -73,17 +73,6 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
 RESULTS = Path(__file__).parent / "results"
 
 
-def machine() -> dict[str, str | int | None]:
-    """Return what the figures were measured on."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "load": f"{os.getloadavg()[0]:.2f}",
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def show(console: Console, name: str, result: Result) -> None:
     """Print one benchmark."""
     table = Table(title=f"{name}: {result.question}", title_justify="left")
@@ -96,6 +85,8 @@ def show(console: Console, name: str, result: Result) -> None:
         limit_ += f" {'ok' if row.holds else 'MISSED'}" if limit_ else ""
         table.add_row(row.name, f"{row.value:.1f}", ratio, limit_)
     console.print(table)
+    for note in result.notes:
+        console.print(note, soft_wrap=True)
 
 
 def main(names: list[str]) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, ResidencyDecision
     from storescope.context import CallContext
     from storescope.contract import Operation
-    from storescope.middleware._audit._ids import IdHasher
+    from storescope.middleware._audit._ids import Ids
     from storescope.outcome import Failure
 
 FORMAT = "storescope-audit/1"
@@ -116,13 +116,14 @@ Subject: TypeAlias = "tuple[str, str]"
 class CallRecords:
     """Makes the records of one operation on one backend."""
 
-    def __init__(self, operation: Operation, backend: BackendInfo, circumstances: Circumstances) -> None:
+    def __init__(self, operation: Operation, backend: BackendInfo, ids: Ids) -> None:
         self._operation = f'"operation":"{operation.name}",'
         self._own = _backend(backend)
         self._members = {member: _backend(member) for member in backend.members}
-        self._circumstances = circumstances.of
+        self._ids = ids
+        self._circumstances = ids.circumstances.of
 
-    def subject(self, call: Call, hasher: IdHasher) -> Subject:
+    def subject(self, call: Call) -> Subject:
         """Return what a call's records share."""
         call_id = call.call_id
         if call.context.call_id is not None:  # an envelope may carry anything
@@ -130,7 +131,7 @@ class CallRecords:
         caller, decided = self._circumstances(call)
         chosen = call.backend
         backend = self._own if chosen is None else self._members.get(chosen) or _backend(chosen)
-        record, session = hasher.of(call.record_id, call.session_id)
+        record, session = self._ids.hasher.of(call.record_id, call.session_id)
         return (
             f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{caller}{backend}'
             f'"record":{record},"session":{session},'
