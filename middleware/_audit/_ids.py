@@ -30,9 +30,9 @@ class IdHasher:
     def of(self, record_id: str | None, session_id: str | None) -> tuple[str, str]:
         """Return the JSON of a record's and a session's id."""
         record = "null" if record_id is None else f'"{self.hash(record_id)}"'
-        if session_id == record_id:
-            return record, record
-        return record, "null" if session_id is None else f'"{self.hash(session_id)}"'
+        if session_id is None:
+            return record, "null"
+        return record, record if session_id == record_id else f'"{self.hash(session_id)}"'
 
 
 class _NoIds(IdHasher):

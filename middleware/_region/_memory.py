@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from storescope.middleware._region._engine import Question, by_last_pin, decide, filtered, object_to, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from storescope.call import BackendInfo, Call
     from storescope.middleware._region._decision import Decision
     from storescope.middleware._region._policy import ResidencyPolicy
@@ -45,14 +43,6 @@ class Memory:
         self._labels = labels
         self._seen = _Seen(source.current, {}, {})
         self._clock = Clock()
-
-    def opener(self, operation: str) -> Callable[[Call], None]:
-        """Return what decides about calls of one operation when they are opened."""
-
-        def open_call(call: Call) -> None:
-            call.decision = self.ask(operation, call)
-
-        return open_call
 
     def ask(self, operation: str, call: Call) -> Decision:
         """Return the decision about a call, by the policy in force now."""

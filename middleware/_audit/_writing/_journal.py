@@ -133,11 +133,22 @@ class Journal:
             written, fault = _write_most(stream, texts)
         for phase in phases[:written]:
             self._stats.records[phase] += 1
-        if fault is None:
-            return written, None
-        self._leave_if_ended()
-        reason = "reserve" if isinstance(fault, ReserveError) else "write"
-        return written, self.failed(reason, fault.strerror, len(texts) - written)
+        return written, None if fault is None else self._not_written(fault, len(texts) - written)
+
+    def write_one(self, stream: Stream, phase: str, text: str) -> None:
+        """Append one record to the stream that is written to now, with few steps, since a call waits for it.
+
+        Raises:
+            AuditError: If it was not written; that is counted as in `write`.
+        """
+        try:
+            self.reserve.check_after(stream.size)
+            if self._own or self._unlogged:
+                self._say_own(stream)
+            stream.write((text,))
+        except OSError as fault:
+            raise self._not_written(fault, 1) from None
+        self._stats.records[phase] += 1
 
     def say(self, phase: str, text: str) -> None:
         """Have a record of the log itself written before the next one of a call, or by `tend`; needs no lock."""
@@ -274,6 +285,11 @@ class Journal:
         self._reopen_at = 0.0
         self.reopen_if_due()
         self.say_now()
+
+    def _not_written(self, fault: OSError, count: int) -> AuditError:
+        self._leave_if_ended()
+        reason = "reserve" if isinstance(fault, ReserveError) else "write"
+        return self.failed(reason, fault.strerror, count)
 
     def _leave_if_ended(self) -> None:
         if self.stream is not None and self.stream.ended:

@@ -183,10 +183,9 @@ class AuditLog:
             raise journal.failed("size", f"the record has more than {MOST_CHARS} characters")
         if self._inline and journal.lock.acquire(blocking=False):
             try:
-                if journal.stream is not None and not self._writer.waiting:
-                    _, fault = journal.write((phase,), (text,))
-                    if fault is not None:
-                        raise fault
+                stream = journal.stream
+                if stream is not None and not self._writer.waiting:
+                    journal.write_one(stream, phase, text)
                     return None
             finally:
                 journal.lock.release()

@@ -64,7 +64,7 @@ class Stream:
         self._id_key = id_key
         self._clock = Clock()
         self._key = secrets.token_bytes(KEY_BYTES)
-        self._hmac = Hmac(self._key)
+        self._digest = Hmac(self._key).digest
         self._mac = NO_MAC
         self._seq = 0
         self._epoch = self._epoch_first = 1
@@ -87,13 +87,18 @@ class Stream:
             OSError: If they could not be written whole. The stream stands as it was before, or has `ended`.
         """
         lines, mac = self._chain(texts)
+        length = len(lines)
         try:
-            _append(self._file, lines)
+            taken = os.write(self._file, lines)
         except BaseException:
             self._take_back()
             raise
-        self._seq, self._mac = self._seq + len(texts), mac
-        self.size += len(lines)
+        if taken != length:
+            self._take_back()
+            raise _no_room()
+        self._seq += len(texts)
+        self._mac = mac
+        self.size += length
 
     def sync(self) -> None:
         """Bring everything written to the disk; segments before this one are there already.
@@ -121,7 +126,7 @@ class Stream:
         }
         self.write([own_record("seal", seal)])
         self._key = next_key(self._key)
-        self._hmac = Hmac(self._key)
+        self._digest = Hmac(self._key).digest
         self._epoch += 1
         self._epoch_first = self._seq + 1
 
@@ -197,7 +202,8 @@ class Stream:
         line, mac = self._chain([own_record("header", header)])
         path = self._folder / segment_name(self.id, number)
         try:
-            _append(file, line)
+            if os.write(file, line) != len(line):
+                raise _no_room()
             os.fdatasync(file)
             self._draft_path(number).rename(path)
             sync_folder(self._folder)
@@ -227,10 +233,12 @@ class Stream:
 
     def _chain(self, texts: Sequence[str]) -> tuple[bytes, bytes]:
         """Return the lines of records that come next, and the MAC of the last."""
-        mac, begin, lines = self._mac, f'"stream":"{self.id}","ts":"{self._clock.stamp()}"', []
-        for seq, text in enumerate(texts, self._seq + 1):
-            body = f'{{"seq":{seq},{begin},{text}'.encode()
-            mac = self._hmac.digest(mac + body)
+        seq, mac, digest, lines = self._seq, self._mac, self._digest, []
+        stamp = self._clock.stamp()
+        for text in texts:
+            seq += 1
+            body = f'{{"seq":{seq},"stream":"{self.id}","ts":"{stamp}",{text}'.encode()
+            mac = digest(mac + body)
             lines.append(b'%b,"mac":"%b"}\n' % (body, hexlify(mac)))
         return b"".join(lines), mac
 
@@ -242,7 +250,6 @@ class Stream:
             self.ended = True
 
 
-def _append(file: int, lines: bytes) -> None:
-    """Write all or raise `OSError`; a disk that is nearly full takes a part."""
-    if os.write(file, lines) != len(lines):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def _no_room() -> OSError:
+    """Return the error of a disk that is nearly full: it took a part."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
