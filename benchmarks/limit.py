@@ -13,7 +13,7 @@ from storescope import call_context
 if TYPE_CHECKING:
     from pathlib import Path
 
-CALLS, ROUNDS, LIMIT = 4_000, 11, 1.25
+CALLS, ROUNDS, LIMIT = 4_000, 11, 1.10
 
 
 async def run(folder: Path) -> Result:
