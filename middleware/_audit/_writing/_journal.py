@@ -145,7 +145,7 @@ class Journal:
             self.reserve.check_after(stream.size)
             if self._own or self._unlogged:
                 self._say_own(stream)
-            stream.write((text,))
+            stream.write_one(text)
         except OSError as fault:
             raise self._not_written(fault, 1) from None
         self._stats.records[phase] += 1
