@@ -37,6 +37,7 @@ from benchmarks import (
     view_ingest,
     view_search,
 )
+from benchmarks._callgrind import CountError
 from benchmarks._lists import Sizes
 from benchmarks._machine import machine
 from benchmarks._stores import KV_STORES
@@ -90,7 +91,7 @@ def show(console: Console, name: str, result: Result) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, or all. Return 1 if a limit is missed, 2 for an unknown name."""
+    """Run the named benchmarks, or all. Return 1 if a limit is missed, 2 if one is unknown or cannot count."""
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(f"unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
@@ -100,8 +101,12 @@ def main(names: list[str]) -> int:
     missed = False
     RESULTS.mkdir(exist_ok=True)
     for name in names or BENCHMARKS:
-        with tempfile.TemporaryDirectory() as folder:
-            result = asyncio.run(BENCHMARKS[name](Path(folder)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                result = asyncio.run(BENCHMARKS[name](Path(folder)))
+        except CountError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 2
         show(console, name, result)
         report = {"machine": machine(), **asdict(result)}
         (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -19,6 +19,10 @@ _MARK = "getloadavg"  # callgrind knows the C library's functions by name, and n
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
+class CountError(RuntimeError):
+    """Nothing could be counted."""
+
+
 def mark() -> None:
     """End one part of the count and begin the next, in a module that `count_parts` runs."""
     os.getloadavg()
@@ -35,11 +39,11 @@ def count_parts(module: str, folder: Path) -> list[int]:
         The instructions of the main thread before the first mark, and from each mark to the next.
 
     Raises:
-        RuntimeError: If valgrind is missing, the module failed, or no mark was seen.
+        CountError: If valgrind is missing, the module failed, or no mark was seen.
     """
     valgrind = shutil.which("valgrind")
     if valgrind is None:
-        raise RuntimeError("valgrind is missing; `tests/install-servers valgrind` installs it")
+        raise CountError("valgrind is missing; `tests/install-servers valgrind` installs it")
     out = folder / "callgrind"
     command = [
         *(valgrind, "--tool=callgrind", f"--callgrind-out-file={out}"),
@@ -50,16 +54,16 @@ def count_parts(module: str, folder: Path) -> list[int]:
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{module} failed under callgrind:\n{done.stderr}")
+        raise CountError(f"{module} failed under callgrind:\n{done.stderr}")
     # The last part is in a file without a number.
     dumps = {int(path.name.split(".")[1].split("-")[0]): path for path in folder.glob("callgrind.*-01")}
     if not dumps:
-        raise RuntimeError(f"callgrind saw no call of {_MARK}, by which {module} marks what is counted")
+        raise CountError(f"callgrind saw no call of {_MARK}, by which {module} marks what is counted")
     return [_total(dumps[number]) for number in sorted(dumps)]
 
 
 def _total(dump: Path) -> int:
     found = _TOTAL.search(dump.read_text())
     if found is None:
-        raise RuntimeError(f"{dump.name} has no total")
+        raise CountError(f"{dump.name} has no total")
     return int(found[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ FOUND = "benchmarks/results/instructions.json"
 
 async def run(folder: Path) -> Result:
     """Count what each layer, all four and the inlined function execute for one call."""
-    found = per_call(await asyncio.to_thread(count_parts, "benchmarks._counted", folder))
+    found = per_call(count_parts("benchmarks._counted", folder))
     return compare(found, json.loads(KEPT.read_text()), machine())
 
 
