@@ -56,7 +56,7 @@ def compare(found: Mapping[str, float], kept: Mapping[str, Any], here: Mapping[s
 
 
 def _row(name: str, count: float, before: float | None) -> Row:
-    return Row(name, count, None if before is None else count / before, GROWTH)
+    return Row(name, count) if before is None else Row(name, count, count / before, GROWTH)
 
 
 def _growth(rows: list[Row], found: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
