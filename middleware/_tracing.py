@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from storescope.contract import Operation
 
 SessionIds: TypeAlias = Literal["clear", "hashed", "none"]
-_CLIENT, _INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL  # looked up once: an enum's members cost a call each
 
 
 class Tracing:
@@ -131,7 +130,7 @@ class _Spans:
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
         parent = None if context.traceparent is None else remote_parent(context)
-        kind = _INTERNAL if self._driver_below() else _CLIENT
+        kind = SpanKind.INTERNAL if self._driver_below() else SpanKind.CLIENT
         span = self._tracer.start_span(self._name, parent, kind, attributes)
         call.span_context = span.get_span_context()
         return span, otel_context.attach(set_span_in_context(span, parent))

@@ -72,12 +72,14 @@ class Circumstances:
     """The JSON of who calls, and of what was decided: both recur, so both are made once.
 
     They are forgotten together when there are too many.
+
+    Attributes:
+        known: Returns what `make` made of a circumstance, or None.
     """
 
     def __init__(self) -> None:
         self._made: dict[_Circumstance, tuple[str, str]] = {}
         self.known = self._made.get
-        """The fields of the caller and of the decision, or None where they are to be made."""
 
     def make(self, circumstance: _Circumstance) -> tuple[str, str]:
         """Return the caller's fields and the decision's fields of a call's records, and remember them."""
