@@ -28,7 +28,8 @@ test-long: export STORESCOPE_LONG := 1
 test-long: servers
 	$(PY) $(PYTEST) -o timeout=3600
 
-bench: servers
+bench: $(READY)
+	@tests/install-servers valgrind
 	$(PY) -m benchmarks
 
 # Each uses one core.

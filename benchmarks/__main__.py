@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import platform
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +25,7 @@ from benchmarks import (
     cluster_nodes,
     durable,
     guard,
+    instructions,
     layers,
     limit,
     list_gets,
@@ -39,7 +37,9 @@ from benchmarks import (
     view_ingest,
     view_search,
 )
+from benchmarks._callgrind import CountError
 from benchmarks._lists import Sizes
+from benchmarks._machine import machine
 from benchmarks._stores import KV_STORES
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "limit": limit.run,
+    "instructions": instructions.run,
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
@@ -73,17 +74,6 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
 RESULTS = Path(__file__).parent / "results"
 
 
-def machine() -> dict[str, str | int | None]:
-    """Return what the figures were measured on."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "load": f"{os.getloadavg()[0]:.2f}",
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def show(console: Console, name: str, result: Result) -> None:
     """Print one benchmark."""
     table = Table(title=f"{name}: {result.question}", title_justify="left")
@@ -96,10 +86,12 @@ def show(console: Console, name: str, result: Result) -> None:
         limit_ += f" {'ok' if row.holds else 'MISSED'}" if limit_ else ""
         table.add_row(row.name, f"{row.value:.1f}", ratio, limit_)
     console.print(table)
+    for note in result.notes:
+        console.print(note, soft_wrap=True)
 
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, or all. Return 1 if a limit is missed, 2 for an unknown name."""
+    """Run the named benchmarks, or all. Return 1 if a limit is missed, 2 if one is unknown or cannot count."""
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(f"unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
@@ -109,8 +101,12 @@ def main(names: list[str]) -> int:
     missed = False
     RESULTS.mkdir(exist_ok=True)
     for name in names or BENCHMARKS:
-        with tempfile.TemporaryDirectory() as folder:
-            result = asyncio.run(BENCHMARKS[name](Path(folder)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                result = asyncio.run(BENCHMARKS[name](Path(folder)))
+        except CountError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 2
         show(console, name, result)
         report = {"machine": machine(), **asdict(result)}
         (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -2,11 +2,13 @@
 
 This is the limit that a composition can come near to: no layers, no shared call object, constants bound in the
 closure. It leaves out nothing: the same span and attributes, the same metric updates with exemplar, the same audit
-bytes (every field, keyed hashes, MAC, one write) and the same policy look-up.
+bytes (every field, keyed hashes, MAC, one write), the same policy look-up, and whatever a call may bring that this
+one does not: an id and a parent from an envelope, names that are not ASCII, a decision that ends, a full disk.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from random import getrandbits
@@ -19,9 +21,10 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from prometheus_client import Counter
 
-from storescope import InvalidRecordError, ResidencyError, current_context
+from storescope import AuditError, InvalidRecordError, ResidencyError, current_context
 from storescope.middleware._hmac import Hmac
 from storescope.middleware._instruments import instruments_of
+from storescope.middleware._replay_spans import remote_parent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,6 +75,7 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
     }
     allowed = made.decisions.reasons.child("allow", "allowed", "eu-only", region)
     flow = made.decisions.flows.child("allow", region, region)
+    errors = made.errors
     handler_time = made.backend_duration.labels("session.get", backend.label, region)
     audit_records = Counter("audit_records", "Audit records.", ["phase"], registry=registry).labels("outcome")
     ids, chain = Hmac(os.urandom(32)), Hmac(os.urandom(32))
@@ -80,29 +84,37 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
     backend_label = backend.label
     seq = 0
     second, second_text = -1, ""
+    size, asked_at, free = 0, 0, _free(audit_file)
 
     async def session_get(*, id: str) -> Any:  # noqa: C901, PLR0912, PLR0915
-        nonlocal mac, seq, second, second_text
+        nonlocal mac, seq, second, second_text, size, asked_at, free
         begun = time.perf_counter_ns()
         context = current_context()
-        call_id = f"{getrandbits(128):032x}"
-        refusal = None if isinstance(id, str) and id else InvalidRecordError("id must be a non-empty string")
-        decision = decisions[context.tenant, context.region]
-        attributes = dict(static)
-        if refusal is None:
-            attributes["gen_ai.conversation.id"] = id
-        if context.tenant is not None:
-            attributes["agent_storage.tenant"] = context.tenant
-        if context.region is not None:
-            attributes["agent_storage.caller.region"] = context.region
-        span = tracer.start_span("session.get", None, SpanKind.CLIENT, attributes)
-        token = otel_context.attach(set_span_in_context(span))
+        call_id = context.call_id or f"{getrandbits(128):032x}"
+        sound = isinstance(id, str) and id != ""
+        decision = decisions[context.tenant, context.region] if sound else None
+        attributes: dict[str, Any] = dict(static)
+        if sound:
+            attributes["gen_ai.conversation.id"] = id if id.isascii() else _encodable(id)
+        tenant, caller_region = context.tenant, context.region
+        if tenant is not None:
+            attributes["agent_storage.tenant"] = tenant if tenant.isascii() else _encodable(tenant)
+        if caller_region is not None:
+            named = caller_region if caller_region.isascii() else _encodable(caller_region)
+            attributes["agent_storage.caller.region"] = named
+        if context.call_id is not None:
+            attributes["agent_storage.call_id"] = call_id if call_id.isascii() else _encodable(call_id)
+        if context.attempt != 1:
+            attributes["agent_storage.attempt"] = context.attempt
+        parent = None if context.traceparent is None else remote_parent(context)
+        span = tracer.start_span("session.get", parent, SpanKind.CLIENT, attributes)
+        token = otel_context.attach(set_span_in_context(span, parent))
         in_flight.inc()
         outcome, error_type = "ok", None
         try:
-            if refusal is not None:
-                raise refusal  # noqa: TRY301 (inline, as above)
-            if not decision.allowed:
+            if decision is None:
+                raise InvalidRecordError("id must be a non-empty string")  # noqa: TRY301 (inline, as above)
+            if not decision.allowed or (decision.expires is not None and time.time() >= decision.expires):
                 raise ResidencyError(decision.explain(), decision)  # noqa: TRY301
             called = time.perf_counter_ns()
             try:
@@ -119,8 +131,17 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             ended = time.perf_counter_ns()
             span_context = span.get_span_context()
             trace_id, span_id = f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}"
-            hashed = ids.digest(id.encode()).hex()[:32]
+            hashed = ids.digest(id.encode("utf-8", "surrogatepass")).hex()[:32] if sound else None
+            effect = code = rule = exception = policy = None
+            if decision is not None:
+                effect, code, rule = decision.effect, decision.code, decision.rule
+                exception, policy = decision.exception, decision.policy
+                caller_region = caller_region or decision.caller_region
             with lock:
+                if not 0 <= size - asked_at < _ASK_BYTES:
+                    asked_at, free = size, _free(audit_file)
+                if free < _RESERVE_BYTES:
+                    raise OSError(errno.ENOSPC, "less than its reserve is free")
                 now, nanos = divmod(time.time_ns(), 1_000_000_000)
                 if now != second:
                     second, second_text = now, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
@@ -135,7 +156,7 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
                     "operation": "session.get",
                     "actor": context.actor,
                     "tenant": context.tenant,
-                    "caller_region": context.region or decision.caller_region,
+                    "caller_region": caller_region,
                     "backend": backend_label,
                     "backend_region": region,
                     "record": hashed,
@@ -143,29 +164,35 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
                     "outcome": outcome,
                     "error_type": error_type,
                     "duration_us": (ended - begun) // 1000,
-                    "decision": decision.effect,
-                    "code": decision.code,
-                    "rule": decision.rule,
-                    "exception": decision.exception,
-                    "policy": decision.policy,
+                    "decision": effect,
+                    "code": code,
+                    "rule": rule,
+                    "exception": exception,
+                    "policy": policy,
                     "trace_id": trace_id,
                     "span_id": span_id,
                 }
                 body = orjson.dumps(record)[:-1]
                 new_mac = chain.digest(mac + body)
                 line = b'%b,"mac":"%b"}\n' % (body, new_mac.hex().encode())
+                if len(line) > _MOST_BYTES:
+                    raise AuditError("the record is too long")
                 if os.write(descriptor, line) != len(line):
                     raise OSError("the line was not written whole")
                 mac = new_mac
+                size += len(line)
             audit_records.inc()
             in_flight.dec()
+            if error_type is not None:
+                errors.labels("session.get", backend_label, region, error_type).inc()
             operations[outcome].inc()
             if span_context.trace_flags.sampled:
                 durations[outcome].observe((ended - begun) / 1e9, {"trace_id": trace_id, "span_id": span_id})
             else:
                 durations[outcome].observe((ended - begun) / 1e9)
-            allowed.inc()
-            flow.inc()
+            if decision is not None:
+                allowed.inc()
+                flow.inc()
             otel_context.detach(token)
             if span.is_recording():
                 span.set_attribute("agent_storage.outcome", outcome)
@@ -175,3 +202,17 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             span.end()
 
     return session_get
+
+
+_MEBIBYTE = 1024 * 1024
+_ASK_BYTES, _RESERVE_BYTES, _MOST_BYTES = _MEBIBYTE, 16 * _MEBIBYTE, 15 * _MEBIBYTE
+
+
+def _free(file: Path) -> int:
+    """Return how much is free where a file lies, in bytes."""
+    found = os.statvfs(file.parent)
+    return found.f_bavail * found.f_frsize
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

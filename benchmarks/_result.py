@@ -32,9 +32,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A benchmark's table and its raw figures: contender -> one figure a round."""
+    """A benchmark's table, its raw figures (contender -> one figure a round), and what is to be said beside it."""
 
     question: str
     rows: list[Row]
     raw: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     unit: str = "us a call (median)"
+    notes: list[str] = field(default_factory=list)

@@ -53,15 +53,14 @@ def deciding(tenants: int, *, seen: bool) -> Callable[[], Awaitable[None]]:
         for number in range(MANY)
     ]
     calls, decisions = cycle(made), memory._seen.decisions  # noqa: SLF001 (to forget them)
-    decide = memory.opener(operation.name)
 
     async def work() -> None:
-        decide(next(calls))
+        memory.ask(operation.name, next(calls))
         if not seen and len(decisions) == tenants:
             decisions.clear()
 
     for call in made if seen else ():
-        decide(call)
+        memory.ask(operation.name, call)
     return work
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from storescope.call import BackendInfo
 
@@ -26,10 +26,11 @@ MOST_DECISIONS = 1_000
 MOST_STRANGERS = 50
 """Backends that a router chose and nobody listed, for each operation."""
 
-_MOST_REMEMBERED = 4_096  # decisions by identity; past this many they are forgotten together
+_MOST_REMEMBERED = 16_384  # decisions by identity; past this many they are forgotten together
 
 
 _T = TypeVar("_T")
+_CountDecision: TypeAlias = "tuple[Callable[[], None], Callable[[], None]]"
 
 
 def by_member(backend: BackendInfo, make: Callable[[BackendInfo], _T]) -> Callable[[BackendInfo], _T]:
@@ -91,19 +92,14 @@ class Decisions:
     def __init__(self, counter: Counter, flows: Counter) -> None:
         self.reasons = _Bounded(counter, keep=2)
         self.flows = _Bounded(flows, keep=1)
-        self.counts: dict[ResidencyDecision, Callable[[], None]] = {}
+        self.counts: dict[ResidencyDecision, _CountDecision] = {}
 
-    def remember(self, decision: ResidencyDecision) -> Callable[[], None]:
-        """Return what counts a decision that was not seen before."""
+    def remember(self, decision: ResidencyDecision) -> _CountDecision:
+        """Return what counts a decision that was not seen before: its reason, and its flow."""
         if len(self.counts) >= _MOST_REMEMBERED:
             self.counts.clear()
         origin, place = decision.caller_region or "unknown", decision.backend_region or "unknown"
-        by_reason = self.reasons.child(decision.effect, decision.code, decision.rule or "none", place).inc
-        by_flow = self.flows.child(decision.effect, origin, place).inc
-
-        def count() -> None:
-            by_reason()
-            by_flow()
-
-        self.counts[decision] = count
-        return count
+        reason = self.reasons.child(decision.effect, decision.code, decision.rule or "none", place)
+        flow = self.flows.child(decision.effect, origin, place)
+        counts = self.counts[decision] = reason.inc, flow.inc
+        return counts

@@ -44,7 +44,9 @@ def handler_timer(duration: Histogram, next_step: Step, operation: Operation, ba
             return await next_step(call)
         finally:
             try:
-                taken = perf_counter_ns() - begun if call.handler_ns is None else call.handler_ns
+                taken = call.handler_ns
+                if taken is None:
+                    taken = perf_counter_ns() - begun
                 if call.refusal is None and taken:  # a router that denies a call spends none
                     if call.made_for is None and call.backend is None:
                         own(taken / 1e9)

@@ -165,8 +165,9 @@ class _Series:
                 observe(seconds)
             decision = call.decision
             if decision is not None:
-                count = self._decisions.counts.get(decision) or self._decisions.remember(decision)
-                count()
+                reason, flow = self._decisions.counts.get(decision) or self._decisions.remember(decision)
+                reason()
+                flow()
         except Exception as fault:
             telemetry_failed("metrics", fault)
 

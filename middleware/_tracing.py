@@ -99,7 +99,8 @@ class _Spans:
         self, tracer: trace.Tracer, session_ids: SessionIds, operation: Operation, backend: BackendInfo
     ) -> None:
         self._tracer = tracer
-        self._session_ids = session_ids
+        self._names_sessions = session_ids != "none"
+        self._hashes_sessions = session_ids == "hashed"
         self._name = operation.name
         self._lists = operation.verb == "listBySession"
         self._static: dict[str, str | int] = {
@@ -114,8 +115,8 @@ class _Spans:
         """Start the span and put it in force; an unsampled one too, or driver spans below would become roots."""
         attributes: dict[str, Any] = dict(self._static)
         session_id = call.session_id
-        if session_id is not None and self._session_ids != "none":
-            named = session_id if self._session_ids == "clear" else hash_session_id(session_id)
+        if session_id is not None and self._names_sessions:
+            named = hash_session_id(session_id) if self._hashes_sessions else session_id
             attributes["gen_ai.conversation.id"] = named if named.isascii() else _encodable(named)
         context = call.context
         tenant, region = context.tenant, context.region
@@ -129,12 +130,8 @@ class _Spans:
         if call.attempt != 1:
             attributes["agent_storage.attempt"] = call.attempt
         parent = None if context.traceparent is None else remote_parent(context)
-        span = self._tracer.start_span(
-            self._name,
-            parent,
-            SpanKind.INTERNAL if self._driver_below() else SpanKind.CLIENT,
-            attributes,
-        )
+        kind = SpanKind.INTERNAL if self._driver_below() else SpanKind.CLIENT
+        span = self._tracer.start_span(self._name, parent, kind, attributes)
         call.span_context = span.get_span_context()
         return span, otel_context.attach(set_span_in_context(span, parent))
 

@@ -21,18 +21,18 @@ class IdHasher:
     """Turns ids into the JSON that stands in a record."""
 
     def __init__(self, key: bytes) -> None:
-        self._mac = Hmac(key)
+        self._digest = Hmac(key).digest
 
     def hash(self, id_: str) -> str:
         """Return the keyed hash of an id."""
-        return self._mac.digest(id_.encode(errors="surrogatepass")).hex()[:HASH_CHARS]
+        return self._digest(id_.encode("utf-8", "surrogatepass")).hex()[:HASH_CHARS]
 
     def of(self, record_id: str | None, session_id: str | None) -> tuple[str, str]:
         """Return the JSON of a record's and a session's id."""
         record = "null" if record_id is None else f'"{self.hash(record_id)}"'
-        if session_id == record_id:
-            return record, record
-        return record, "null" if session_id is None else f'"{self.hash(session_id)}"'
+        if session_id is None:
+            return record, "null"
+        return record, record if session_id == record_id else f'"{self.hash(session_id)}"'
 
 
 class _NoIds(IdHasher):
@@ -55,23 +55,29 @@ class ClearIds(IdHasher):
         return to_json(record_id), to_json(session_id)
 
 
-class OwnIds:
-    """What a stack without a file log has in its place, so that ids are hashed there too.
+class Ids:
+    """What the records of a stack have in common, in whichever sinks they end.
 
     Attributes:
-        hasher: What ids are written with.
+        hasher: What ids are written with; nothing is written of them until there is a key.
         circumstances: The parts of records that recur.
     """
 
-    def __init__(self, key_file: Path) -> None:
-        """Read the key, or make it.
-
-        Raises:
-            AuditError: If it can be neither read nor made.
-        """
-        try:
-            key_file.parent.mkdir(parents=True, exist_ok=True)
-            self.hasher = IdHasher(load_or_make_id_key_file(key_file))
-        except OSError as error:
-            raise AuditError(f"{key_file}: the key for ids cannot be read or made: {error.strerror}") from None
+    def __init__(self) -> None:
+        self.hasher: IdHasher = NO_IDS
         self.circumstances = Circumstances()
+
+
+def ids_of_key_file(path: Path) -> Ids:
+    """Return what a stack without a file log has in its place, so that ids are hashed there too.
+
+    Raises:
+        AuditError: If the key can be neither read nor made.
+    """
+    ids = Ids()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ids.hasher = IdHasher(load_or_make_id_key_file(path))
+    except OSError as error:
+        raise AuditError(f"{path}: the key for ids cannot be read or made: {error.strerror}") from None
+    return ids

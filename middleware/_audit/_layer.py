@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from storescope.errors import AuditError, WrapError
-from storescope.middleware._audit._ids import OwnIds
+from storescope.middleware._audit._ids import ids_of_key_file
 from storescope.middleware._audit._record import CallRecords
 from storescope.middleware._audit._sinks._together import Guarded, Together
 from storescope.middleware._audit._unaudited import Unaudited
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from storescope.call import BackendInfo, Call, ResidencyDecision, Step
     from storescope.contract import Operation
+    from storescope.middleware._audit._ids import Ids
     from storescope.middleware._audit._record import Subject
     from storescope.middleware._audit._sinks._sink import AuditSink
     from storescope.middleware._audit._writing._override import OnFailure
@@ -38,9 +39,7 @@ class Audit:
 
     layer = "audit"
 
-    def __init__(
-        self, sinks: tuple[AuditSink, ...], ids: AuditLog | OwnIds, on_failure: OnFailure, require: Require
-    ) -> None:
+    def __init__(self, sinks: tuple[AuditSink, ...], ids: Ids, on_failure: OnFailure, require: Require) -> None:
         self.sinks = sinks
         self.unaudited = Unaudited()
         self.logs = [sink for sink in sinks if isinstance(sink, AuditLog)]
@@ -51,8 +50,8 @@ class Audit:
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that records the next one."""
-        records = CallRecords(operation, backend, self._ids.circumstances)
-        kit = _Kit(records, self._ids, self._sink, self.unaudited.counter(operation, backend))
+        records = CallRecords(operation, backend, self._ids)
+        kit = _Kit(records, self._sink, self.unaudited.counter(operation, backend))
         make = _write_step if operation.writes else _read_step
         return make(next_step, kit, partial(self._refuses, operation))
 
@@ -115,19 +114,19 @@ def _check_sinks(sinks: tuple[AuditSink, ...]) -> None:
             )
 
 
-def _ids_of(sinks: tuple[AuditSink, ...], id_key: str | Path | None) -> AuditLog | OwnIds:
+def _ids_of(sinks: tuple[AuditSink, ...], id_key: str | Path | None) -> Ids:
     """Return what ids are hashed with, the same in all sinks."""
     log = next((sink for sink in sinks if isinstance(sink, AuditLog)), None)
     if log is not None:
         if id_key is not None:
             raise WrapError("audit: ids are hashed with the key in the AuditLog's folder; leave id_key out")
-        return log
+        return log.ids
     if id_key is None:
         raise WrapError(
             "audit: without an AuditLog there is no key to hash ids with; pass id_key=PATH, a file for one, which "
             "is made on first use"
         )
-    return OwnIds(Path(id_key))
+    return ids_of_key_file(Path(id_key))
 
 
 class _Kit(NamedTuple):
@@ -135,23 +134,21 @@ class _Kit(NamedTuple):
 
     Attributes:
         records: Makes the records.
-        ids: What ids are hashed with.
         sink: Takes the records.
         lost: Counts a call of which the end could not be recorded.
     """
 
     records: CallRecords
-    ids: AuditLog | OwnIds
     sink: AuditSink
     lost: Callable[[Call], None]
 
 
 def _write_step(next_step: Step, kit: _Kit, refuses: Callable[[], bool]) -> Step:
-    records, ids, sink, _ = kit
+    records, sink, _ = kit
     finish = _finisher(kit)
 
     async def step(call: Call) -> Any:
-        subject, decision = records.subject(call, ids.hasher), call.decision
+        subject, decision = records.subject(call), call.decision
         waits = True
         try:
             taken = sink.put("intent", records.intent(call, subject), durable=_will_be_made(call))
@@ -177,17 +174,17 @@ def _write_step(next_step: Step, kit: _Kit, refuses: Callable[[], bool]) -> Step
 
 
 def _read_step(next_step: Step, kit: _Kit, refuses: Callable[[], bool]) -> Step:
-    records, ids, sink, lost = kit
+    records, sink, lost = kit
     finish = _finisher(kit)
 
     async def step(call: Call) -> Any:
         try:
             result = await next_step(call)
         except BaseException as error:
-            await finish(call, records.subject(call, ids.hasher), call.decision, error, waits=True)
+            await finish(call, records.subject(call), call.decision, error, waits=True)
             raise
         try:
-            subject = records.subject(call, ids.hasher)
+            subject = records.subject(call)
             taken = sink.put("outcome", records.outcome(call, subject, None), durable=False)
             if taken is not None:
                 await taken
@@ -218,7 +215,7 @@ class _Finish(Protocol):
 
 
 def _finisher(kit: _Kit) -> _Finish:
-    records, ids, sink, lost = kit
+    records, sink, lost = kit
 
     async def finish(
         call: Call,
@@ -230,7 +227,7 @@ def _finisher(kit: _Kit) -> _Finish:
     ) -> None:
         failure = None if error is None else failure_of(call, error)
         if call.backend is not None or call.decision is not decision:  # a router chose, a label was wrong
-            subject = records.subject(call, ids.hasher)
+            subject = records.subject(call)
         try:
             taken = sink.put("outcome", records.outcome(call, subject, failure), durable=False)
             if taken is not None and waits and not isinstance(error, GeneratorExit):  # who is closed cannot wait

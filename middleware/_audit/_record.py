@@ -14,9 +14,8 @@ from storescope.middleware._trace_ids import trace_ids
 
 if TYPE_CHECKING:
     from storescope.call import BackendInfo, Call, ResidencyDecision
-    from storescope.context import CallContext
     from storescope.contract import Operation
-    from storescope.middleware._audit._ids import IdHasher
+    from storescope.middleware._audit._ids import Ids
     from storescope.outcome import Failure
 
 FORMAT = "storescope-audit/1"
@@ -30,7 +29,7 @@ FIELDS = ("seq", "stream", "ts", "phase", *CALL_FIELDS)
 """The fields that every record has, in this order; some phases add their own behind them; `mac` is last."""
 
 MAC_TAIL_BYTES = len(',"mac":""}') + 64
-_MOST_REMEMBERED = 4_096
+_MOST_REMEMBERED = 16_384
 _SECOND = 1_000_000_000  # in nanoseconds
 
 
@@ -65,30 +64,33 @@ class Clock:
         return f"{self._text}{(now - self._begin) // 1000:06d}Z"
 
 
+_Circumstance: TypeAlias = "tuple[str | None, str | None, str | None, ResidencyDecision | None]"
+"""Actor, tenant, the region that the call names, and what was decided."""
+
+
 class Circumstances:
     """The JSON of who calls, and of what was decided: both recur, so both are made once.
 
     They are forgotten together when there are too many.
+
+    Attributes:
+        known: Returns what `make` made of a circumstance, or None.
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[Any, ...], tuple[str, str]] = {}
+        self._made: dict[_Circumstance, tuple[str, str]] = {}
+        self.known = self._made.get
 
-    def of(self, call: Call) -> tuple[str, str]:
-        """Return the caller's fields and the decision's fields of a call's records."""
-        context, decision = call.context, call.decision
-        key = (context.actor, context.tenant, context.region, decision)
-        made = self._made.get(key)
-        if made is None:
-            if len(self._made) >= _MOST_REMEMBERED:
-                self._made.clear()
-            made = self._made[key] = (_caller(context, decision), _decided(decision))
+    def make(self, circumstance: _Circumstance) -> tuple[str, str]:
+        """Return the caller's fields and the decision's fields of a call's records, and remember them."""
+        if len(self._made) >= _MOST_REMEMBERED:
+            self._made.clear()
+        actor, tenant, region, decision = circumstance
+        if not region and decision is not None:
+            region = decision.caller_region
+        caller = _fields({"actor": actor, "tenant": tenant, "caller_region": region})
+        made = self._made[circumstance] = (caller, _decided(decision))
         return made
-
-
-def _caller(context: CallContext, decision: ResidencyDecision | None) -> str:
-    region = context.region or (None if decision is None else decision.caller_region)
-    return _fields({"actor": context.actor, "tenant": context.tenant, "caller_region": region})
 
 
 def _decided(decision: ResidencyDecision | None) -> str:
@@ -116,21 +118,24 @@ Subject: TypeAlias = "tuple[str, str]"
 class CallRecords:
     """Makes the records of one operation on one backend."""
 
-    def __init__(self, operation: Operation, backend: BackendInfo, circumstances: Circumstances) -> None:
+    def __init__(self, operation: Operation, backend: BackendInfo, ids: Ids) -> None:
         self._operation = f'"operation":"{operation.name}",'
         self._own = _backend(backend)
         self._members = {member: _backend(member) for member in backend.members}
-        self._circumstances = circumstances.of
+        self._ids = ids
+        self._circumstances = ids.circumstances
+        self._known = ids.circumstances.known
 
-    def subject(self, call: Call, hasher: IdHasher) -> Subject:
+    def subject(self, call: Call) -> Subject:
         """Return what a call's records share."""
-        call_id = call.call_id
-        if call.context.call_id is not None:  # an envelope may carry anything
+        context, call_id = call.context, call.call_id
+        if context.call_id is not None:  # an envelope may carry anything
             call_id = to_json(call_id)[1:-1]
-        caller, decided = self._circumstances(call)
+        circumstance = (context.actor, context.tenant, context.region, call.decision)
+        caller, decided = self._known(circumstance) or self._circumstances.make(circumstance)
         chosen = call.backend
         backend = self._own if chosen is None else self._members.get(chosen) or _backend(chosen)
-        record, session = hasher.of(call.record_id, call.session_id)
+        record, session = self._ids.hasher.of(call.record_id, call.session_id)
         return (
             f'"call_id":"{call_id}","attempt":{call.attempt},{self._operation}{caller}{backend}'
             f'"record":{record},"session":{session},'
@@ -146,15 +151,14 @@ class CallRecords:
     def outcome(self, call: Call, subject: Subject, failure: Failure | None) -> str:
         """Return the record of how a call ended, now."""
         what, why = subject
+        if failure is None:
+            ended = '"outcome":"ok","error_type":null,'
+        else:
+            ended = f'"outcome":"{failure.outcome}","error_type":{to_json(failure.error_type)},'
         ids = call.trace or trace_ids(call)
         trace = _NO_TRACE if ids is None else f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'
         duration_us = (perf_counter_ns() - call.opened_ns) // 1000
-        if failure is None:
-            ended = f'"outcome":"ok","error_type":null,"duration_us":{duration_us},'
-        else:
-            error_type = to_json(failure.error_type)
-            ended = f'"outcome":"{failure.outcome}","error_type":{error_type},"duration_us":{duration_us},'
-        return f'"phase":"outcome",{what}{ended}{why}{trace}'
+        return f'"phase":"outcome",{what}{ended}"duration_us":{duration_us},{why}{trace}'
 
 
 def _backend(backend: BackendInfo) -> str:

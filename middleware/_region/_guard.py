@@ -117,15 +117,19 @@ class RegionGuard:
 
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
-        pinned = self._pinned.get(backend)
-        opener = self._of(backend)[0].opener(operation.name) if pinned is None else pinned.opener(operation)
+        name, ask, pinned = operation.name, self._of(backend)[0].ask, self._pinned.get(backend)
+        by_pin = None if pinned is None else pinned.opener(operation)
 
         def decide(call: Call) -> None:
-            opener(call)
+            if by_pin is None:
+                call.decision = ask(name, call)
+            else:
+                by_pin(call)
             # Only a step's own call goes to the log, and it brings its id; those that its handler makes do not.
-            log = None if call.context.call_id is None else current_step_log()
-            if log is not None:
-                self.check_log(backend, log)
+            if call.context.call_id is not None:
+                log = current_step_log()
+                if log is not None:
+                    self.check_log(backend, log)
 
         return refusing_labels(operation, decide)
 

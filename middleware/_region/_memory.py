@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from storescope.middleware._region._engine import Question, by_last_pin, decide, filtered, object_to, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from storescope.call import BackendInfo, Call
     from storescope.middleware._region._decision import Decision
     from storescope.middleware._region._policy import ResidencyPolicy
@@ -46,22 +44,16 @@ class Memory:
         self._seen = _Seen(source.current, {}, {})
         self._clock = Clock()
 
-    def opener(self, operation: str) -> Callable[[Call], None]:
-        """Return what decides about calls of one operation when they are opened."""
-
-        def open_call(call: Call) -> None:
-            call.decision = self.ask(operation, call)
-
-        return open_call
-
     def ask(self, operation: str, call: Call) -> Decision:
         """Return the decision about a call, by the policy in force now."""
-        policy, decisions, _ = self._current()
+        policy, decisions, _ = self._seen
+        if policy is not self._source.current:
+            policy, decisions, _ = self._current()
         context = call.context
         # Only exceptions tell one operation from another, and only they and monitoring end with time.
         key = (operation if policy.exceptions else "", context.tenant, context.region)
         decision = decisions.get(key)
-        if decision is None or self._has_ended(decision):
+        if decision is None or (decision.expires is not None and self._is_past(decision.expires)):
             question = Question(
                 operation, context.tenant, self._caller_region, context.region, self.backend, self._labels
             )
@@ -73,13 +65,15 @@ class Memory:
 
     def still_holds(self, decision: Decision) -> bool:
         """Return whether a decision that was made a moment ago is still that of the policy in force."""
-        return decision.policy == self._source.current.digest and not self._has_ended(decision)
+        return decision.policy == self._source.current.digest and (
+            decision.expires is None or not self._is_past(decision.expires)
+        )
 
     def object_to(self, decision: Decision, code: str) -> Decision:
         """Return what becomes of a decision when a record's label is found at fault."""
         policy, _, objections = self._current()
         objection = objections.get((decision, code))
-        if objection is None or self._has_ended(objection):
+        if objection is None or (objection.expires is not None and self._is_past(objection.expires)):
             objection = object_to(policy, decision, code, self._clock.now())
             self._remember(objections, (decision, code), objection)
         return objection
@@ -132,8 +126,8 @@ class Memory:
             seen = self._seen = _Seen(policy, {}, {})
         return seen
 
-    def _has_ended(self, decision: Decision) -> bool:
-        return decision.expires is not None and self._clock.now() >= decision.expires
+    def _is_past(self, expires: float) -> bool:
+        return self._clock.now() >= expires
 
 
 class Clock:

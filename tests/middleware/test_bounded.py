@@ -68,7 +68,8 @@ def test_ten_thousand_rules_and_as_many_caller_regions() -> None:
         made = Decision(
             allowed=False, effect="deny", code="tenant_missing", rule=f"r{number}", policy="d", facts=facts
         )
-        decisions.remember(made)()
+        for count in decisions.remember(made):
+            count()
     counted = series(registry, "agent_storage_residency_decisions_total")
     assert len(counted) == MOST_DECISIONS + 1
     assert counted["deny", "tenant_missing", "other", "other"] == FLOOD - MOST_DECISIONS

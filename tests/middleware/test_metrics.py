@@ -137,7 +137,7 @@ async def write_and_close(log: AuditLog, registry: CollectorRegistry) -> None:
 async def test_audit_logs_are_added_up_and_forgotten_when_they_go(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     assert registry.get_sample_value("agent_storage_audit_records_total", {"phase": "header"}) is None
-    logs = [AuditLog.open(tmp_path / name) for name in "ab"]
+    logs = [AuditLog.open(tmp_path / name, timeout=30) for name in "ab"]
     await asyncio.gather(*(write_and_close(log, registry) for log in logs))
 
     def value(name: str, **labels: str) -> float | None:

@@ -71,8 +71,7 @@ def memory(policy: dict[str, Any], backend_region: str | None = EU) -> Memory:
 
 def ask(remembers: Memory, operation: str, tenant: str | None, region: str | None) -> Any:
     call = Call(OPERATIONS[operation], {}, CallContext(tenant=tenant, region=region))
-    remembers.opener(operation)(call)
-    return call.decision
+    return remembers.ask(operation, call)
 
 
 def test_an_exception_holds_to_the_second_and_is_not_remembered_longer(monkeypatch: pytest.MonkeyPatch) -> None:

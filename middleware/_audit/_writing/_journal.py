@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._files import LAST_SEGMENT
-from storescope.middleware._audit._ids import NO_IDS, ClearIds, IdHasher
+from storescope.middleware._audit._ids import ClearIds, IdHasher, Ids
 from storescope.middleware._audit._keys import load_or_make_id_key
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._writing._reserve import Reserve, ReserveError
@@ -37,7 +37,7 @@ class Journal:
     Attributes:
         lock: Held while the stream is used or changed.
         stream: What is written to; None where none could be opened.
-        hasher: What ids are written with; nothing of them while there was no folder to take the key from.
+        ids: What ids are written with, and the parts of records that recur.
         sealed_at: When the last seal was written, on the monotonic clock, in seconds.
         reserve: How much is free, and whether that is enough.
     """
@@ -62,7 +62,7 @@ class Journal:
         """
         self.lock = threading.Lock()
         self.stream: Stream | None = None
-        self.hasher: IdHasher = NO_IDS
+        self.ids = Ids()
         self.sealed_at = 0.0
         self._options = options
         self._auditor = auditor
@@ -90,7 +90,7 @@ class Journal:
             self.reserve.measure()
             self.reserve.check()
             id_key = load_or_make_id_key(folder)
-            self.hasher = ClearIds(id_key) if self._options.clear_ids else IdHasher(id_key)
+            self.ids.hasher = ClearIds(id_key) if self._options.clear_ids else IdHasher(id_key)
             self.stream = Stream(folder, self._auditor, id_key, [*heads_of(folder), *self._known])
         except OSError as error:
             self._open_failed(error.strerror)
@@ -117,25 +117,38 @@ class Journal:
         Returns:
             How many were written, and if not all, why. The others are counted, and a `gap` record will say so.
         """
-        self.reopen_if_due()
+        if self.stream is None:
+            self.reopen_if_due()
         stream = self.stream
         if stream is None:
             return 0, self.failed("open", "its folder cannot be used", len(texts))
         written, fault = 0, None
         try:
             self.reserve.check_after(stream.size)
-            self._say_own(stream)
+            if self._own or self._unlogged:
+                self._say_own(stream)
         except OSError as error:
             fault = error
         else:
             written, fault = _write_most(stream, texts)
         for phase in phases[:written]:
             self._stats.records[phase] += 1
-        if fault is None:
-            return written, None
-        self._leave_if_ended()
-        reason = "reserve" if isinstance(fault, ReserveError) else "write"
-        return written, self.failed(reason, fault.strerror, len(texts) - written)
+        return written, None if fault is None else self._not_written(fault, len(texts) - written)
+
+    def write_one(self, stream: Stream, phase: str, text: str) -> None:
+        """Append one record to the stream that is written to now, with few steps, since a call waits for it.
+
+        Raises:
+            AuditError: If it was not written; that is counted as in `write`.
+        """
+        try:
+            self.reserve.check_after(stream.size)
+            if self._own or self._unlogged:
+                self._say_own(stream)
+            stream.write_one(text)
+        except OSError as fault:
+            raise self._not_written(fault, 1) from None
+        self._stats.records[phase] += 1
 
     def say(self, phase: str, text: str) -> None:
         """Have a record of the log itself written before the next one of a call, or by `tend`; needs no lock."""
@@ -272,6 +285,11 @@ class Journal:
         self._reopen_at = 0.0
         self.reopen_if_due()
         self.say_now()
+
+    def _not_written(self, fault: OSError, count: int) -> AuditError:
+        self._leave_if_ended()
+        reason = "reserve" if isinstance(fault, ReserveError) else "write"
+        return self.failed(reason, fault.strerror, count)
 
     def _leave_if_ended(self) -> None:
         if self.stream is not None and self.stream.ended:

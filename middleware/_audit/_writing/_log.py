@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakSet
 
 from storescope.errors import AuditError
-from storescope.middleware._audit._record import Circumstances
 from storescope.middleware._audit._sinks._processors import Processors
 from storescope.middleware._audit._writing._auditor import auditor_of
 from storescope.middleware._audit._writing._chores import Chores
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from nacl.public import PublicKey
 
     from storescope.middleware._audit._head import Head
-    from storescope.middleware._audit._ids import IdHasher
     from storescope.middleware._audit._sinks._processors import Processor
     from storescope.middleware._audit._writing._options import Durability
     from storescope.middleware._audit._writing._override import OnFailure
@@ -56,7 +54,7 @@ class AuditLog:
         folder: Where it lies.
         region: Where it is kept, for policies that rule on telemetry.
         stats: What it counted.
-        circumstances: The parts of records that recur.
+        ids: What ids are written with, and the parts of records that recur.
     """
 
     def __init__(self, options: Options, auditor: PublicKey) -> None:
@@ -64,7 +62,6 @@ class AuditLog:
         self.folder = options.folder
         self.region = options.region
         self.stats = AuditStats()
-        self.circumstances = Circumstances()
         self._options = options
         self._processors = options.processors
         self._inline = options.durability == "none"
@@ -74,6 +71,7 @@ class AuditLog:
         self._fault: AuditError | None = None
         self._chores = Chores()
         self._journal = Journal(options, auditor, self.stats, on_head=self._announce_later, on_left=self._lost)
+        self.ids = self._journal.ids
         self._upkeep = Upkeep(options, self._journal)
         self._syncer = None if self._inline else Syncer(self._journal.sync)
         self._position = 0
@@ -158,11 +156,6 @@ class AuditLog:
             log.close()  # which raises it
         return log
 
-    @property
-    def hasher(self) -> IdHasher:
-        """What ids are written with; nothing is written of them while there was no folder to take the key from."""
-        return self._journal.hasher
-
     def put(self, phase: str, text: str, *, durable: bool) -> Awaitable[None] | None:
         """Take one record, as `AuditSink` says. Handed to the operating system, a killed process does not lose it.
 
@@ -188,12 +181,11 @@ class AuditLog:
                 raise journal.failed("processor", str(error)) from None
         if len(text) > MOST_CHARS:
             raise journal.failed("size", f"the record has more than {MOST_CHARS} characters")
-        if self._inline and journal.lock.acquire(blocking=False):
+        if self._inline and journal.lock.acquire(False):  # noqa: FBT003 (by keyword it takes twice as long)
             try:
-                if journal.stream is not None and self._writer.idle:
-                    _, fault = journal.write((phase,), (text,))
-                    if fault is not None:
-                        raise fault
+                stream = journal.stream
+                if stream is not None and not self._writer.waiting:
+                    journal.write_one(stream, phase, text)
                     return None
             finally:
                 journal.lock.release()

@@ -61,8 +61,8 @@ class Reserve:
             OSError: If the file system does not tell.
         """
         grown = not 0 <= size - self._size < _MEASURE_BYTES
-        short = self.free_bytes < self._reserve
-        if grown or (short and time.monotonic() >= self._measured_at + _MEASURE_SECONDS):
-            self._size = size
-            self.measure()
-        self.check()
+        if grown or self.free_bytes < self._reserve:
+            if grown or time.monotonic() >= self._measured_at + _MEASURE_SECONDS:
+                self._size = size
+                self.measure()
+            self.check()

@@ -64,7 +64,7 @@ class Stream:
         self._id_key = id_key
         self._clock = Clock()
         self._key = secrets.token_bytes(KEY_BYTES)
-        self._hmac = Hmac(self._key)
+        self._digest = Hmac(self._key).digest
         self._mac = NO_MAC
         self._seq = 0
         self._epoch = self._epoch_first = 1
@@ -86,14 +86,19 @@ class Stream:
         Raises:
             OSError: If they could not be written whole. The stream stands as it was before, or has `ended`.
         """
-        lines, mac = self._chain(texts)
-        try:
-            _append(self._file, lines)
-        except BaseException:
-            self._take_back()
-            raise
+        stamp, mac, lines = self._clock.stamp(), self._mac, []
+        for seq, text in enumerate(texts, self._seq + 1):
+            line, mac = self._line(seq, stamp, text, mac)
+            lines.append(line)
+        self._put(b"".join(lines))
         self._seq, self._mac = self._seq + len(texts), mac
-        self.size += len(lines)
+
+    def write_one(self, text: str) -> None:
+        """Append one record, as `write` does."""
+        seq = self._seq + 1
+        line, mac = self._line(seq, self._clock.stamp(), text, self._mac)
+        self._put(line)
+        self._seq, self._mac = seq, mac
 
     def sync(self) -> None:
         """Bring everything written to the disk; segments before this one are there already.
@@ -121,7 +126,7 @@ class Stream:
         }
         self.write([own_record("seal", seal)])
         self._key = next_key(self._key)
-        self._hmac = Hmac(self._key)
+        self._digest = Hmac(self._key).digest
         self._epoch += 1
         self._epoch_first = self._seq + 1
 
@@ -194,10 +199,11 @@ class Stream:
             "sealed": StreamKeys(mac=self._key, ids=self._id_key).seal(self._auditor),
             "heads": [head.to_dict() for head in heads],
         }
-        line, mac = self._chain([own_record("header", header)])
+        line, mac = self._line(self._seq + 1, self._clock.stamp(), own_record("header", header), self._mac)
         path = self._folder / segment_name(self.id, number)
         try:
-            _append(file, line)
+            if os.write(file, line) != len(line):
+                raise _no_room()
             os.fdatasync(file)
             self._draft_path(number).rename(path)
             sync_folder(self._folder)
@@ -225,14 +231,24 @@ class Stream:
         with suppress(OSError):
             self._draft_path(self.segment + 1).unlink()
 
-    def _chain(self, texts: Sequence[str]) -> tuple[bytes, bytes]:
-        """Return the lines of records that come next, and the MAC of the last."""
-        mac, begin, lines = self._mac, f'"stream":"{self.id}","ts":"{self._clock.stamp()}"', []
-        for seq, text in enumerate(texts, self._seq + 1):
-            body = f'{{"seq":{seq},{begin},{text}'.encode()
-            mac = self._hmac.digest(mac + body)
-            lines.append(b'%b,"mac":"%b"}\n' % (body, hexlify(mac)))
-        return b"".join(lines), mac
+    def _line(self, seq: int, stamp: str, text: str, previous_mac: bytes) -> tuple[bytes, bytes]:
+        """Return the line of a record, and its MAC."""
+        body = f'{{"seq":{seq},"stream":"{self.id}","ts":"{stamp}",{text}'.encode()
+        mac = self._digest(previous_mac + body)
+        return b'%b,"mac":"%b"}\n' % (body, hexlify(mac)), mac
+
+    def _put(self, lines: bytes) -> None:
+        """Hand lines to the operating system, all or none."""
+        length = len(lines)
+        try:
+            taken = os.write(self._file, lines)
+        except BaseException:
+            self._take_back()
+            raise
+        if taken != length:
+            self._take_back()
+            raise _no_room()
+        self.size += length
 
     def _take_back(self) -> None:
         """Cut off what was written of lines that could not be written whole."""
@@ -242,7 +258,6 @@ class Stream:
             self.ended = True
 
 
-def _append(file: int, lines: bytes) -> None:
-    """Write all or raise `OSError`; a disk that is nearly full takes a part."""
-    if os.write(file, lines) != len(lines):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def _no_room() -> OSError:
+    """Return the error of a disk that is nearly full: it took a part."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

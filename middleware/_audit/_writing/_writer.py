@@ -38,7 +38,11 @@ class Handed(NamedTuple):
 
 
 class Writer:
-    """Writes on a thread of its own, so that no event loop ever waits for a disk."""
+    """Writes on a thread of its own, so that no event loop ever waits for a disk.
+
+    Attributes:
+        waiting: What was handed to it and is not yet being written.
+    """
 
     def __init__(
         self,
@@ -57,24 +61,19 @@ class Writer:
             finish: Called last.
         """
         self._begin, self._write, self._tend, self._finish = begin, write, tend, finish
-        self._queue: deque[Handed] = deque()
+        self.waiting: deque[Handed] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._busy_since: float | None = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="storescope-audit-write", daemon=True)
         self._thread.start()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits to be written."""
-        return not self._queue
-
     def hand(self, record: Handed) -> bool:
         """Take a record; return False if too many are waiting."""
         with self._changed:
-            if len(self._queue) >= MOST_WAITING:
+            if len(self.waiting) >= MOST_WAITING:
                 return False
-            self._queue.append(record)
+            self.waiting.append(record)
             if self._busy_since is None:
                 self._changed.notify()
         return True
@@ -124,9 +123,9 @@ class Writer:
         """Return all that waits, as soon as something does; nothing when it is time to tend or to end."""
         with self._changed:
             self._busy_since = None
-            if not self._queue and not self._stopping:
+            if not self.waiting and not self._stopping:
                 self._changed.wait(max(0.0, due - time.monotonic()))
-            records = list(self._queue)
-            self._queue.clear()
+            records = list(self.waiting)
+            self.waiting.clear()
             self._busy_since = time.monotonic()
             return records
