@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import sys
 import time
@@ -49,4 +50,5 @@ def _memory() -> float:
 
 
 if __name__ == "__main__":
+    logging.getLogger("storescope").setLevel(logging.ERROR)  # as in `benchmarks.__main__`
     print(json.dumps(asyncio.run(measure(int(sys.argv[1]), Path(sys.argv[2])))))

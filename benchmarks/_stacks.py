@@ -63,6 +63,7 @@ def stacked(  # noqa: PLR0913 (each has a default, and is given by name)
     backend: BackendInfo | None = None,
     policy: ResidencyPolicy = POLICY,
     durability: Literal["group", "none"] = "none",
+    labels: Literal["auto", "off"] = "auto",
 ) -> Generator[Handlers]:
     """Wrap a map in some of the four layers, with an audit log in `folder`, for a block."""
     name = f"audit-{'-'.join(layers)}-{durability}"
@@ -71,7 +72,7 @@ def stacked(  # noqa: PLR0913 (each has a default, and is given by name)
             "tracing": lambda: tracing(tracer_provider=provider(sampling)),
             "metrics": lambda: metrics(registry=CollectorRegistry()),
             "audit": lambda: audit(log),
-            "region_guard": lambda: region_guard(policy),
+            "region_guard": lambda: region_guard(policy, labels=labels),
         }
         yield wrap(handlers, *(made[name]() for name in layers), backend=backend)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import uvloop
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks._rounds import Work
-    from storescope import Handler
+    from storescope import Handlers
 
 CALLERS, CALLS, ROUNDS = 64, 10, 40
 NONE_LIMIT, GROUP_LIMIT = 1 / 0.75, 1 / 0.6
@@ -33,21 +33,24 @@ class Case(NamedTuple):
 
     store: str
     operation: str
-    durability: str
-    loop: str = "asyncio"
+    durability: Literal["group", "none"]
     limit: float | None = None
+    loop: Literal["asyncio", "uvloop"] = "asyncio"
+    labels: Literal["auto", "off"] = "auto"
 
     def __str__(self) -> str:
-        return f"{self.store} {self.operation}, audit {self.durability}, {self.loop}"
+        told = [f"{self.store} {self.operation}", f"audit {self.durability}"]
+        told += ["uvloop"] if self.loop == "uvloop" else []
+        told += ["labels off"] if self.labels == "off" else []
+        return ", ".join(told)
 
 
 CASES = (
-    Case("redis", "session.get", "none", "asyncio", NONE_LIMIT),
-    Case("redis", "session.get", "none", "uvloop", NONE_LIMIT),
-    Case("redis", "session.get", "group", "asyncio", GROUP_LIMIT),
-    Case("postgres", "session.set", "group", "asyncio", GROUP_LIMIT),
-    Case("redis", "session.set", "none"),
-    Case("redis", "session.set", "group"),
+    Case("redis", "session.get", "none", NONE_LIMIT),
+    Case("redis", "session.get", "none", NONE_LIMIT, loop="uvloop"),
+    Case("redis", "session.get", "group", GROUP_LIMIT),
+    Case("postgres", "session.set", "group", GROUP_LIMIT),
+    Case("postgres", "session.set", "group", labels="off"),
 )
 _LOOPS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
 _QUERIES = {"postgres": "?migrate=true"}
@@ -61,10 +64,10 @@ async def run(
     calls: int = CALLS,
     rounds: int = ROUNDS,
 ) -> Result:
-    """Measure at 1 % sampling, labels on, records of 1 KB, each case on a loop of its own.
+    """Measure at 1 % sampling, with records of 1 KB, each case on a loop of its own.
 
-    A set with labels reads first what it would replace: one more round trip, so it is only reported where the
-    issue names a get. Postgres does not sync, so that what the audit log waits for is not hidden by that.
+    A set with labels reads first what it would replace, which is a second round trip; without labels it is
+    reported beside. Postgres does not sync, which would hide what the audit log waits for.
     """
     raw: dict[str, dict[str, list[float]]] = {}
     rows: list[Row] = []
@@ -89,24 +92,22 @@ async def _measure(  # noqa: PLR0913 (by name)
     with contextlib.ExitStack() as opened:
         opened.enter_context(call_context(tenant="acme", actor="bench", region=REGION))
         async with open_backend(url, region=REGION) as backend:
-            full = opened.enter_context(stacked(backend, folder, "1 % sampled", durability=case.durability))
-            writes = OPERATIONS[case.operation].writes
+            how: dict[str, Any] = {"durability": case.durability, "labels": case.labels}
+            full = opened.enter_context(stacked(backend, folder, "1 % sampled", **how))
             contenders: dict[str, Work] = {}
             for name, handlers in (("bare", backend), ("full stack", full)):
-                ids = [
-                    f"{case}, {name}, {number}" for number in range(callers)
-                ]  # a set beside others of one row would wait
+                # One for each caller: who sets a row that others set waits for them.
+                ids = [f"{case}, {name}, {number}" for number in range(callers)]
                 await asyncio.gather(*(full["session.set"](id=id_, value=session(id_)) for id_ in ids))
-                contenders[name] = partial(
-                    at_once, _calls(handlers[case.operation], ids, writes=writes), callers, calls
-                )
+                contenders[name] = partial(at_once, _calls(handlers, case.operation, ids), callers, calls)
             return await microseconds(contenders, calls=1, rounds=rounds)
 
 
-def _calls(handler: Handler, ids: list[str], *, writes: bool) -> Work:
-    """Return what calls a handler with the next id, and with a record of 1 KB if it is a set."""
+def _calls(handlers: Handlers, operation: str, ids: list[str]) -> Work:
+    """Return what makes a call about the next id, with a record of 1 KB if it is a set."""
+    writes = OPERATIONS[operation].writes
     params = [{"id": id_, "value": session(id_)} if writes else {"id": id_} for id_ in ids]
-    return in_turn([partial(handler, **each) for each in params])
+    return in_turn([partial(handlers[operation], **each) for each in params])
 
 
 def _rows(case: Case, figures: dict[str, list[float]]) -> list[Row]:
