@@ -30,7 +30,11 @@ async def run(folder: Path, *, calls: int = CALLS) -> Result:
         raise RuntimeError(f"the process that makes the calls exited with {process.returncode}")
     found: dict[str, list[float]] = json.loads(told)
     rows: list[Row] = []
-    for unit, name in (("us", "us a call"), ("MiB", "MiB of the process"), ("objects", "objects of Python")):
+    for unit, name in (
+        ("us", "us of processor time a call"),
+        ("MiB", "MiB of the process"),
+        ("objects", "objects of Python"),
+    ):
         early, late = found[unit][1], found[unit][-1]
         rows.append(Row(f"{name}, second tenth", early, 1.0))
         rows.append(Row(f"{name}, last tenth", late, late / early, FLAT))

@@ -26,7 +26,7 @@ MOST_DECISIONS = 1_000
 MOST_STRANGERS = 50
 """Backends that a router chose and nobody listed, for each operation."""
 
-_MOST_REMEMBERED = 65_536  # decisions by identity; past this many they are forgotten together
+_MOST_REMEMBERED = 16_384  # decisions by identity; past this many they are forgotten together
 
 
 _T = TypeVar("_T")

@@ -30,7 +30,7 @@ FIELDS = ("seq", "stream", "ts", "phase", *CALL_FIELDS)
 """The fields that every record has, in this order; some phases add their own behind them; `mac` is last."""
 
 MAC_TAIL_BYTES = len(',"mac":""}') + 64
-_MOST_REMEMBERED = 16_384  # of about 0.6 KB each: more callers than most services have tenants
+_MOST_REMEMBERED = 16_384
 _SECOND = 1_000_000_000  # in nanoseconds
 
 
