@@ -94,8 +94,7 @@ def inlined_session_set(  # noqa: C901, PLR0913, PLR0915 (one function is the po
     durations = {o: made.duration.labels(*labels, o) for o in ("ok", "error", "denied")}
     allowed = made.decisions.reasons.child("allow", "allowed", "eu-only", region)
     flow = made.decisions.flows.child("allow", region, region)
-    get_time = made.backend_duration.labels("session.get", backend.label, region)
-    set_time = made.backend_duration.labels(*labels)
+    handler_time = made.backend_duration.labels(*labels)
     audit_records = Counter("audit_records", "Audit records.", ["phase"], registry=registry)
     counts = {phase: audit_records.labels(phase) for phase in ("intent", "outcome")}
     ids, chain = Hmac(os.urandom(32)), Hmac(os.urandom(32))
@@ -189,14 +188,14 @@ def inlined_session_set(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             try:
                 there = await get(id=id)
             finally:
-                get_time.observe((time.perf_counter_ns() - called) / 1e9)
+                handler_time.observe((time.perf_counter_ns() - called) / 1e9)
             if there is not None:
                 _check(there, label, decision)
             called = time.perf_counter_ns()
             try:
                 await set_(id=id, value={**value, _LABEL: label})
             finally:
-                set_time.observe((time.perf_counter_ns() - called) / 1e9)
+                handler_time.observe((time.perf_counter_ns() - called) / 1e9)
         except ResidencyError:
             outcome, error_type = "denied", "ResidencyError"
             raise

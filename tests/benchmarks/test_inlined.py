@@ -12,10 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from benchmarks._inlined import inlined_session_get
-from benchmarks._inlined_set import inlined_session_set, unlabelled
 from benchmarks._stacks import BACKEND, POLICY, REGION, answer, bare_get
-from storescope import InvalidRecordError, ResidencyError, call_context, wrap
-from storescope.backends import open_backend
+from storescope import InvalidRecordError, call_context, wrap
 from storescope.middleware import AuditLog, audit, metrics, region_guard, tracing
 
 if TYPE_CHECKING:
@@ -46,9 +44,9 @@ class Seen:
         finished = self.exporter.get_finished_spans()
         return [(s.name, s.kind, dict(s.attributes or {}), s.status.status_code) for s in finished]
 
-    def read(self, path: Path, *phases: str) -> None:
+    def read(self, path: Path) -> None:
         records = [json.loads(line) for line in path.read_text().splitlines()]
-        self.records = [record for record in records if record["phase"] in (phases or {"outcome"})]
+        self.records = [record for record in records if record["phase"] == "outcome"]
 
     @property
     def samples(self) -> dict[str, float]:
@@ -90,57 +88,3 @@ async def test_it_leaves_the_same_span_metrics_and_audit_record_as_the_stack(tmp
     assert [list(record) for record in by_hand.records] == [list(record) for record in stacked.records]
     good, same = ({k: v for k, v in seen.records[0].items() if k not in VARY} for seen in (by_hand, stacked))
     assert good == same
-
-
-async def test_the_inlined_set_leaves_the_same_span_metrics_and_records_as_the_stack(tmp_path: Path) -> None:
-    by_hand, stacked = Seen(), Seen()
-    async with (
-        open_backend("memory:", region=REGION) as one,
-        open_backend("memory:", region=REGION) as other,
-        AuditLog.open(tmp_path / "audit", durability="none") as log,
-    ):
-        set_by_hand = inlined_session_set(
-            one,
-            one.info,
-            tracer_provider=by_hand.provider,
-            registry=by_hand.registry,
-            audit_file=tmp_path / "by-hand.jsonl",
-            decisions={("acme", REGION): answer("acme")},
-        )
-        full = wrap(
-            other,
-            tracing(tracer_provider=stacked.provider),
-            metrics(registry=stacked.registry),
-            audit(log),
-            region_guard(POLICY),
-        )
-        with call_context(tenant="acme", actor="bench", region=REGION):
-            for set_ in (set_by_hand, full["session.set"]):
-                for text in ("first", "replaced"):
-                    await set_(id="s1", value={"text": text})
-            assert await one["session.get"](id="s1") == await other["session.get"](id="s1")
-            assert await unlabelled(one["session.get"], "acme", answer("acme"))(id="s1") == {"text": "replaced"}
-    by_hand.read(tmp_path / "by-hand.jsonl", "intent", "outcome")
-    stacked.read(next((tmp_path / "audit").glob("*.jsonl")), "intent", "outcome")
-
-    assert by_hand.spans == stacked.spans
-    assert by_hand.samples == stacked.samples
-    assert [record["phase"] for record in by_hand.records] == ["intent", "outcome"] * 2
-    assert [list(record) for record in by_hand.records] == [list(record) for record in stacked.records]
-    mine, ours = (
-        [{k: v for k, v in record.items() if k not in VARY} for record in seen.records]
-        for seen in (by_hand, stacked)
-    )
-    assert mine == ours
-
-
-async def test_the_inlined_label_check_refuses_what_the_guard_does() -> None:
-    async with open_backend("memory:", region=REGION) as backend:
-        get = unlabelled(backend["session.get"], "acme", answer("acme"))
-        await backend["session.set"](id="s1", value={"text": "of nobody"})
-        guarded = wrap(backend, region_guard(POLICY))
-        with call_context(tenant="acme", actor="bench", region=REGION):
-            for each in (get, guarded["session.get"]):
-                with pytest.raises(ResidencyError):
-                    await each(id="s1")
-        assert await get(id="missing") is None
