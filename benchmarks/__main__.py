@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    added,
     audit_group,
     audit_memory,
     audit_none,
@@ -24,6 +25,7 @@ from benchmarks import (
     bridge,
     cluster_nodes,
     durable,
+    growth,
     guard,
     instructions,
     layers,
@@ -32,8 +34,12 @@ from benchmarks import (
     list_memory,
     list_time,
     list_trips,
+    many_calls,
     pins,
+    py_key_value,
     redis_get,
+    start,
+    throughput,
     view_ingest,
     view_search,
 )
@@ -52,6 +58,12 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "instructions": instructions.run,
     "layers": layers.run,
     "redis_get": redis_get.run,
+    "py_key_value": py_key_value.run,
+    "added": added.run,
+    "throughput": throughput.run,
+    "growth": growth.run,
+    "many_calls": many_calls.run,
+    "start": start.run,
     "guard": guard.run,
     "pins": pins.run,
     "audit_none": audit_none.run,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import cycle
 from typing import Any, TypeAlias
 
 Work: TypeAlias = Callable[[], Awaitable[Any]]
@@ -78,7 +80,34 @@ def quiet_ratio(figures: Mapping[str, list[float]], above: str, below: str) -> f
     return quietest(figures[above]) / quietest(figures[below])
 
 
-def added_ratio(figures: Mapping[str, list[float]], above: str, below: str, base: str) -> float:
-    """Return the median ratio of what two contenders add to a base, round by round."""
-    rounds = zip(figures[above], figures[below], figures[base], strict=True)
-    return statistics.median((a - c) / (b - c) for a, b, c in rounds)
+def added(figures: Mapping[str, list[float]], above: str, base: str) -> list[float]:
+    """Return what a contender adds to a base, round by round."""
+    return [with_ - without for with_, without in zip(figures[above], figures[base], strict=True)]
+
+
+def added_ratio(
+    figures: Mapping[str, list[float]], above: str, below: str, base: str, other_base: str | None = None
+) -> float:
+    """Return the median ratio of what two contenders add to a base, or each to its own, round by round."""
+    rounds = zip(added(figures, above, base), added(figures, below, other_base or base), strict=True)
+    return statistics.median(a / b for a, b in rounds)
+
+
+def in_turn(calls: Iterable[Work]) -> Work:
+    """Return what makes the next of some calls, round and round."""
+    endless = cycle(calls)
+
+    def work() -> Awaitable[Any]:
+        return next(endless)()
+
+    return work
+
+
+async def at_once(call: Work, callers: int, calls: int) -> None:
+    """Have many callers on one loop make so many calls each."""
+
+    async def agent() -> None:
+        for _ in range(calls):
+            await call()
+
+    await asyncio.gather(*(agent() for _ in range(callers)))

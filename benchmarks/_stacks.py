@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, TraceIdRatioBased
@@ -48,6 +48,35 @@ async def bare_get(*, id: str) -> dict[str, Any]:
     return {"id": id}
 
 
+def provider(sampling: str) -> TracerProvider:
+    """Return a provider without a processor: spans are built in full and go nowhere."""
+    return TracerProvider(sampler=SAMPLERS[sampling])
+
+
+@contextlib.contextmanager
+def stacked(  # noqa: PLR0913 (each has a default, and is given by name)
+    handlers: Handlers,
+    folder: Path,
+    sampling: str,
+    *,
+    layers: tuple[str, ...] = LAYERS,
+    backend: BackendInfo | None = None,
+    policy: ResidencyPolicy = POLICY,
+    durability: Literal["group", "none"] = "none",
+    labels: Literal["auto", "off"] = "auto",
+) -> Generator[Handlers]:
+    """Wrap a map in some of the four layers, with an audit log in `folder`, for a block."""
+    name = f"audit-{'-'.join(layers)}-{durability}"
+    with AuditLog.open(folder / name, auditor=None, durability=durability, timeout=60) as log:
+        made: dict[str, Callable[[], Middleware]] = {
+            "tracing": lambda: tracing(tracer_provider=provider(sampling)),
+            "metrics": lambda: metrics(registry=CollectorRegistry()),
+            "audit": lambda: audit(log),
+            "region_guard": lambda: region_guard(policy, labels=labels),
+        }
+        yield wrap(handlers, *(made[name]() for name in layers), backend=backend)
+
+
 @contextlib.contextmanager
 def stack(
     handlers: Handlers,
@@ -56,15 +85,8 @@ def stack(
     layers: tuple[str, ...] = LAYERS,
     backend: BackendInfo | None = None,
 ) -> Generator[Callable[..., Awaitable[Any]]]:
-    """Wrap a map in some of the four layers, with an audit log in `folder`, and yield its `session.get`."""
-    with AuditLog.open(folder / f"audit-{'-'.join(layers)}", auditor=None, durability="none") as log:
-        made: dict[str, Callable[[], Middleware]] = {
-            "tracing": lambda: tracing(tracer_provider=TracerProvider(sampler=SAMPLERS[sampling])),
-            "metrics": lambda: metrics(registry=CollectorRegistry()),
-            "audit": lambda: audit(log),
-            "region_guard": lambda: region_guard(POLICY),
-        }
-        wrapped = wrap(handlers, *(made[name]() for name in layers), backend=backend)
+    """Do the same, and yield its `session.get`."""
+    with stacked(handlers, folder, sampling, layers=layers, backend=backend) as wrapped:
         yield wrapped["session.get"]
 
 
@@ -78,7 +100,7 @@ def inlined(folder: Path, sampling: str) -> Callable[..., Awaitable[Any]]:
     return inlined_session_get(
         bare_get,
         BACKEND,
-        tracer_provider=TracerProvider(sampler=SAMPLERS[sampling]),
+        tracer_provider=provider(sampling),
         registry=CollectorRegistry(),
         audit_file=Path(folder) / "inlined.jsonl",
         decisions={("acme", REGION): answer("acme")},

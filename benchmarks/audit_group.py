@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import ExitStack
 from functools import partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks._group_commit import group_commit
 from benchmarks._result import Result, Row
-from benchmarks._rounds import microseconds, ratio
+from benchmarks._rounds import at_once, microseconds, ratio
 from benchmarks._stacks import BACKEND, REGION
 from storescope import call_context, wrap
 from storescope.middleware import AuditLog, audit
@@ -40,10 +39,10 @@ async def run(folder: Path, *, callers: int = CALLERS, calls: int = CALLS, round
         )
         empty = partial(_append, opened.enter_context(group_commit(folder / "empty.jsonl")))
         works: dict[str, tuple[Work, int]] = {
-            "group": (partial(_at_once, group, callers, calls), callers * calls),
-            "each, one caller": (partial(_at_once, each, 1, calls), calls),
-            "each": (partial(_at_once, each, callers, calls), callers * calls),
-            "empty loop": (partial(_at_once, empty, callers, calls), callers * calls),
+            "group": (partial(at_once, group, callers, calls), callers * calls),
+            "each, one caller": (partial(at_once, each, 1, calls), calls),
+            "each": (partial(at_once, each, callers, calls), callers * calls),
+            "empty loop": (partial(at_once, empty, callers, calls), callers * calls),
             "one sync": (partial(_sync_once, folder / "synced"), 1),
         }
         raw = await microseconds({name: work for name, (work, _) in works.items()}, calls=1, rounds=rounds)
@@ -77,14 +76,6 @@ async def _set(*, id: str, value: dict[str, Any]) -> None:
 async def _append(loop: GroupCommit) -> None:
     await loop.put(_LINE, durable=True)
     await loop.put(_LINE, durable=False)
-
-
-async def _at_once(call: Callable[[], Awaitable[Any]], callers: int, calls: int) -> None:
-    async def agent() -> None:
-        for _ in range(calls):
-            await call()
-
-    await asyncio.gather(*(agent() for _ in range(callers)))
 
 
 async def _sync_once(path: Path) -> None:

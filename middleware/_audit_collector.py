@@ -21,8 +21,8 @@ from storescope.middleware._audit._writing._stats import AuditStats
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from storescope.middleware._audit import AuditLog
     from storescope.middleware._audit._layer import Audit
+    from storescope.middleware._audit._writing._log import AuditLog
 
 
 class AuditCollector(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from storescope.backends._dynamodb_schema import cloudformation
+from storescope.middleware import AuditLog
 from tests.apps.command import assert_one_line, storescope, storescope_here
 
 COMMANDS: tuple[list[str], ...] = (
@@ -57,14 +59,37 @@ def test_help_shows_an_example(command: list[str], tmp_path: Path) -> None:
 
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    code = f"import sys, storescope.apps; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert loaded_by(["--help"], cwd=tmp_path) == set()
+
+
+def test_commands_that_read_files_load_what_they_need_alone(tmp_path: Path) -> None:
+    """They are run again and again, by hand and in scripts, and wait for no exporter and no driver."""
+    shutil.copy(Path(__file__).parents[2] / "examples" / "policy.toml", tmp_path)
+    assert loaded_by(["residency", "check", "policy.toml"], cwd=tmp_path) == set()
+    assert loaded_by(["audit", "keygen", "auditor"], cwd=tmp_path) == {"nacl"}
+    AuditLog.open(tmp_path / "audit", auditor=tmp_path / "auditor.pub").close()
+    assert loaded_by(["audit", "show", "audit"], cwd=tmp_path) <= {"nacl", "opentelemetry"}
+    assert loaded_by(["audit", "verify", "audit", "--key", "auditor.key"], cwd=tmp_path) <= {
+        "nacl",
+        "opentelemetry",
+    }
+
+
+def loaded_by(arguments: list[str], *, cwd: Path) -> set[str]:
+    """Return which heavy packages a command loads."""
+    code = f"""
+import sys
+from storescope.apps._cli import cli
+cli.main({arguments!r}, standalone_mode=False)
+print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
+"""
     quiet = {
         name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")
     }  # it loads sqlite3
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True, env=quiet
+        [sys.executable, "-c", code], cwd=cwd, check=True, capture_output=True, text=True, env=quiet
     )
-    assert done.stdout.strip() == "[]"
+    return set(done.stdout.splitlines()[-1].removeprefix("loaded:").split())
 
 
 def test_the_dynamodb_table_is_printed_for_cloudformation(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CORE = "storescope"
+OPTIONAL = {
+    *("aiobotocore", "asyncpg", "botocore", "dbos", "google", "grafana_foundation_sdk", "httpx", "obstore"),
+    *("promql_parser", "pytest", "starlette", "temporalio", "uvicorn", "yaml"),
+}
+"""Packages that only an extra brings."""
 MODULE = re.compile(r"storescope(\.[a-z_]+)+")
 # What each package may import of the others, besides itself and the core.
 MAY_IMPORT = {
@@ -88,6 +93,23 @@ def test_importing_the_core_loads_nothing_else(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     roots = {name.split(".")[0] for name in done.stdout.split()}
     assert roots <= sys.stdlib_module_names | {CORE}
+
+
+def test_what_an_extra_brings_is_not_even_looked_for(tmp_path: Path) -> None:
+    """A missing extra costs nothing: no import tries to find out whether it is there."""
+    code = f"""
+import sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {OPTIONAL!r} or name.startswith("opentelemetry.exporter"):
+            print(name)
+
+sys.meta_path.insert(0, Watch())
+import storescope.apps, storescope.backends, storescope.conformance, storescope.durable, storescope.middleware
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert not done.stdout
 
 
 def test_dashboards_take_only_the_definitions_from_the_middleware() -> None:
