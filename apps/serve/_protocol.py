@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Protocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = _Connection(h11.SERVER)
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own
@@ -49,3 +51,20 @@ class Protocol(H11Protocol):
     def _close_without_head(self) -> None:
         self._head_timer = None
         self.transport.close()
+
+
+class _Connection(h11.Connection):
+    """Gives out the head of an answer together with its body, so that both go out in one write and one packet."""
+
+    def __init__(self, role: type[h11.SERVER]) -> None:
+        super().__init__(role)
+        self._head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # it is overloaded
+        """Return what is to be sent now."""
+        made = super().send(event)
+        if isinstance(event, h11.Response):
+            self._head = made
+            return b""
+        head, self._head = self._head, b""
+        return made and head + made  # None ends the connection, and nothing follows the body

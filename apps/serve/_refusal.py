@@ -87,8 +87,9 @@ class Answer:
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
-            *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
         ]
+        if headers:
+            self.headers += [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def too_large() -> Refusal:
