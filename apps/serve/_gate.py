@@ -37,7 +37,7 @@ class Caller(NamedTuple):
             Refusal: If it is not granted.
         """
         if operation not in self.grant.operations:
-            raise Refusal("not-granted", f"this token does not allow {operation}")
+            raise Refusal("not-granted", f"this token or certificate does not allow {operation}")
 
 
 class Gate:
@@ -77,7 +77,7 @@ class Gate:
             Refusal: If the token does not allow it.
         """
         if SCRAPE not in self._grant(request).operations:
-            raise Refusal("not-granted", "this token does not allow metrics")
+            raise Refusal("not-granted", "this token or certificate does not allow metrics")
 
     def _grant(self, request: Request) -> Grant:
         headers = request.headers
@@ -87,11 +87,19 @@ class Gate:
                     "not-granted", "without tokens, the bridge answers to the names of the loopback only"
                 )
             return EVERYTHING
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        grant = self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        grant = _known(self._tokens, request)
         if grant is None:
             raise Refusal("unauthenticated", "give a token: Authorization: Bearer TOKEN", _CHALLENGE)
         return grant
+
+
+def _known(tokens: TokenFile, request: Request) -> Grant | None:
+    """Return what the request's token allows, or, if it brings none at all, its client certificate."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return tokens.find_certificate(request.certificate)
+    scheme, _, token = authorization.partition(" ")
+    return tokens.find(token.strip()) if scheme.lower() == "bearer" else None
 
 
 def _granted(headers: Headers, name: str, allowed: frozenset[str] | None) -> str | None:
@@ -102,7 +110,7 @@ def _granted(headers: Headers, name: str, allowed: frozenset[str] | None) -> str
     if value is None and len(allowed) == 1:
         return next(iter(allowed))
     said = "does not allow what it says" if value else "needs it, as it allows several or none"
-    raise Refusal("not-granted", f"{name}: this token {said}")
+    raise Refusal("not-granted", f"{name}: this token or certificate {said}")
 
 
 def _text(headers: Headers, name: str) -> str | None:

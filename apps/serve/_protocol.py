@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from storescope.apps.serve._request import CERTIFICATE
+
 if TYPE_CHECKING:
     import asyncio
+    from ssl import SSLObject
 
 HEAD_SECONDS = 20.0
 """How long the head of a request may take, from when the connection is made or the head begins to arrive."""
@@ -23,8 +27,12 @@ class Protocol(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own
-        """Begin to wait."""
+        """Begin to wait. What is known of the client goes with each of its requests."""
         super().connection_made(transport)
+        tls: SSLObject | None = transport.get_extra_info("ssl_object")
+        certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        if certificate is not None:
+            self.app_state = {**self.app_state, CERTIFICATE: sha256(certificate).hexdigest()}
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -67,4 +75,4 @@ class _Connection(h11.Connection):
             self._head = made
             return b""
         head, self._head = self._head, b""
-        return made and head + made  # None ends the connection, and nothing follows the body
+        return None if made is None else head + made

@@ -10,6 +10,9 @@ from storescope.backends._wire import ACTOR, ATTEMPT, CALL_ID, REGION, TENANT
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
+CERTIFICATE = "storescope.client_certificate"
+"""Where a connection's state has the SHA-256 of the client's certificate, in hex."""
+
 Headers: TypeAlias = dict[str, str]
 _ONCE = frozenset(
     {
@@ -34,11 +37,13 @@ class Request(NamedTuple):
     Attributes:
         headers: By lower-case name.
         scheme: `http` or `https`.
+        certificate: The SHA-256 of the client's certificate, in hex; None if it showed none.
         receive: Where its body comes from.
     """
 
     headers: Headers
     scheme: str
+    certificate: str | None
     receive: Receive
 
 
@@ -61,4 +66,4 @@ def read_head(scope: Scope, receive: Receive) -> Request:
             found[name] += f",{text}"
     if "transfer-encoding" in found and "content-length" in found:
         raise Refusal("malformed", "a body has a length or a transfer coding, not both", _CLOSE)
-    return Request(found, scope["scheme"], receive)
+    return Request(found, scope["scheme"], scope.get("state", {}).get(CERTIFICATE), receive)
