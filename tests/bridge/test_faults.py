@@ -185,7 +185,7 @@ async def test_a_unix_socket_is_its_owners(tmp_path: Path) -> None:
     path = tmp_path / "bridge.sock"
     with serving("--backend", "memory:", "--unix-socket", path, cwd=tmp_path):
         assert path.stat().st_mode & 0o777 == 0o600
-        patient: dict[str, Any] = {"socket": str(path), "connect_timeout": 60}  # it may yet start
+        patient: dict[str, Any] = {"socket": str(path), "timeout": 60}  # it may yet start
         async with open_backend("storescope+http://localhost", **patient) as backend:
             await backend["session.set"](id="a", value={"n": 1})
             assert await backend["session.get"](id="a") == {"n": 1}
