@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-    from storescope.apps.serve._request import Headers
+    from storescope.apps.serve._request import Headers, Request
 
 BODY_SECONDS = 20.0
 """How long a body may take to arrive."""
@@ -73,17 +73,20 @@ class Room:
     ) -> None:
         self._bodies.give_back(self.bytes)
 
-    async def read(self, receive: Receive, headers: Headers) -> tuple[bytes, bool]:
+    async def read(self, request: Request) -> tuple[bytes, bool]:
         """Return a body, and whether it came as `EXACT`.
 
         Raises:
             Refusal: If it is of another media type, too large, or too slow.
         """
+        headers, receive = request.headers, request.receive
         exact = _is_exact(headers)
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
             await _let_finish(receive)
             raise too_large()
+        if request.whole:
+            return await self._arrive(receive), exact
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._arrive(receive), exact

@@ -64,7 +64,7 @@ class Calls:
         """Make one call."""
         caller = self._gate.admit(request)
         with self._one.around(request.scheme, caller.context), self._bodies.room() as room:
-            body, exact = await room.read(request.receive, request.headers)
+            body, exact = await room.read(request)
             store = _envelope(_parsed(body, exact=exact), caller)
             self._limits.spend(caller.grant, 1)
             return _ok({"result": await store.on(self._handlers)}, exact=exact)
@@ -73,7 +73,7 @@ class Calls:
         """Make calls one after the other, up to the first that fails. None is made if one may not be."""
         caller = self._gate.admit(request)
         with self._batch.around(request.scheme, caller.context), self._bodies.room() as room:
-            body, exact = await room.read(request.receive, request.headers)
+            body, exact = await room.read(request)
             stores = [_envelope(each, caller) for each in _calls(_parsed(body, exact=exact))]
             self._limits.spend(caller.grant, len(stores))
             return _ok({"results": await self._in_order(stores)}, exact=exact)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from storescope.apps.serve._request import CERTIFICATE
+from storescope.apps.serve._request import CERTIFICATE, WHOLE
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,6 +40,8 @@ class Protocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
+            if not self.cycle.more_body:  # mostly: then a timer for the body can be spared
+                self.cycle.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key] # ours; it has not run yet
         elif self._head_timer is None:
             self._wait()
 
@@ -71,8 +73,10 @@ class _Connection(h11.Connection):
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # it is overloaded
         """Return what is to be sent now."""
         made = super().send(event)
+        if made is None:
+            return None
         if isinstance(event, h11.Response):
             self._head = made
             return b""
         head, self._head = self._head, b""
-        return None if made is None else head + made
+        return head + made

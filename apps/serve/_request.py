@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 CERTIFICATE = "storescope.client_certificate"
 """Where a connection's state has the SHA-256 of the client's certificate, in hex."""
 
+WHOLE = "storescope.whole"
+"""Where a scope says that the request's body came with its head."""
+
 Headers: TypeAlias = dict[str, str]
 _ONCE = frozenset(
     {
@@ -38,12 +41,14 @@ class Request(NamedTuple):
         headers: By lower-case name.
         scheme: `http` or `https`.
         certificate: The SHA-256 of the client's certificate, in hex; None if it showed none.
+        whole: Whether its body is known to be here, so that nobody has to wait for it.
         receive: Where its body comes from.
     """
 
     headers: Headers
     scheme: str
     certificate: str | None
+    whole: bool
     receive: Receive
 
 
@@ -66,4 +71,5 @@ def read_head(scope: Scope, receive: Receive) -> Request:
             found[name] += f",{text}"
     if "transfer-encoding" in found and "content-length" in found:
         raise Refusal("malformed", "a body has a length or a transfer coding, not both", _CLOSE)
-    return Request(found, scope["scheme"], scope.get("state", {}).get(CERTIFICATE), receive)
+    certificate = scope.get("state", {}).get(CERTIFICATE)
+    return Request(found, scope["scheme"], certificate, WHOLE in scope, receive)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -64,6 +65,10 @@ def status(client: httpx.Client, call: dict[str, Any], **said: str) -> int:
     return client.post("/v1/storage", json=call, headers=headers).status_code
 
 
+def knows(agent: httpx.Client) -> bool:
+    return status(agent, SET) != 401
+
+
 def test_a_certificate_has_its_grants(client: Callable[..., httpx.Client]) -> None:
     """On every request of its connection."""
     with client("known") as agent:
@@ -91,7 +96,7 @@ def test_who_brings_a_token_goes_by_that_alone(client: Callable[..., httpx.Clien
     token = make_token(folder / "tokens.toml", "writer", operations=["write"])
     for name in ("known", "other"):
         with client(name, **bearer(token)) as agent:
-            wait_for(lambda agent=agent: status(agent, SET) != 401)  # it looks at its file once a second
+            wait_for(partial(knows, agent))  # it looks at its file once a second
             assert (status(agent, SET), status(agent, GET)) == (200, 403)
         with client(name, **bearer("wrong")) as agent:
             assert status(agent, GET) == 401
@@ -110,7 +115,7 @@ def test_the_file_has_the_fingerprint_that_openssl_shows(folder: Path, tmp_path:
     tokens = TokenFile(tmp_path / "tokens.toml")
     found = tokens.find_certificate(shown)
     assert found is not None
-    assert (found.name, found.tenants) == ("agent", {"acme"})
+    assert (found.name, found.tenants) == ("agent", frozenset({"acme"}))
     assert tokens.find_certificate(None) is None
     assert tokens.find(shown) is None
 

@@ -13,6 +13,7 @@ from storescope.apps import main
 from storescope.apps.serve import _body
 from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._refusal import Refusal
+from storescope.apps.serve._request import Request
 from storescope.backends import open_backend
 from tests.apps.command import storescope, storescope_here
 from tests.bridge.bridges import Bridge, metric, serving, wait_for
@@ -135,11 +136,12 @@ async def test_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"1234567"}
 
+    request = Request({"content-type": "application/json"}, "http", None, whole=False, receive=receive)
     for _ in range(3):  # each gives its room back
         with bodies.room() as first:
-            await first.read(receive, {"content-type": "application/json"})
+            await first.read(request)
             with bodies.room() as second, pytest.raises(Refusal) as refused:
-                await second.read(receive, {"content-type": "application/json"})
+                await second.read(request)
             assert refused.value.status == 503
 
 
