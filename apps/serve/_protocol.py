@@ -40,8 +40,8 @@ class Protocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
-            if not self.cycle.more_body:  # mostly: then a timer for the body can be spared
-                self.cycle.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key] # ours; it has not run yet
+            if not self.cycle.more_body:  # mostly; its task has not run yet, and can do without a timer
+                self.cycle.scope.setdefault("state", {})[WHOLE] = True
         elif self._head_timer is None:
             self._wait()
 

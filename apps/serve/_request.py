@@ -14,7 +14,7 @@ CERTIFICATE = "storescope.client_certificate"
 """Where a connection's state has the SHA-256 of the client's certificate, in hex."""
 
 WHOLE = "storescope.whole"
-"""Where a scope says that the request's body came with its head."""
+"""Where a request's state says that its body came with its head."""
 
 Headers: TypeAlias = dict[str, str]
 _ONCE = frozenset(
@@ -71,5 +71,5 @@ def read_head(scope: Scope, receive: Receive) -> Request:
             found[name] += f",{text}"
     if "transfer-encoding" in found and "content-length" in found:
         raise Refusal("malformed", "a body has a length or a transfer coding, not both", _CLOSE)
-    certificate = scope.get("state", {}).get(CERTIFICATE)
-    return Request(found, scope["scheme"], certificate, WHOLE in scope, receive)
+    state = scope.get("state", {})
+    return Request(found, scope["scheme"], state.get(CERTIFICATE), WHOLE in state, receive)
