@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -153,6 +153,7 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsOpti
 )
 @click.option("--region", "regions", multiple=True, required=True, help="A region it may call from; * for all.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Calls a second, in each worker process.")
+@click.option("--certificate", type=_FILE, help="Grant to who shows this client certificate (PEM); no token then.")
 def token(  # noqa: PLR0913 (click gives one for each option)
     name: str,
     *,
@@ -161,10 +162,12 @@ def token(  # noqa: PLR0913 (click gives one for each option)
     operations: tuple[str, ...],
     regions: tuple[str, ...],
     rate: float | None,
+    certificate: Path | None,
 ) -> None:
     """Make a token called NAME: print it once, and write its hash and its grants to the token file.
 
-    A running bridge has it within a second. To take a token away, delete its entry.
+    With --certificate they are the grants of who shows that certificate; its SHA-256 is written, and printed.
+    A running bridge has the entry within a second. To take it away, delete it.
 
     Exit codes: 0 it was made, 2 usage: the file is wrong or has the name.
 
@@ -172,7 +175,15 @@ def token(  # noqa: PLR0913 (click gives one for each option)
     Example:
       storescope token agent-eu --tenant acme --operation '*' --region aws:eu-west-1
     """
-    from storescope.apps.serve._token_file import add_token
+    from storescope.apps.serve._tls import fingerprint_of
+    from storescope.apps.serve._token_file import add_certificate, add_token
 
-    grants = {"tenants": tenants, "operations": operations, "regions": regions}
-    click.echo(add_token(path, name, grants if rate is None else {**grants, "rate": rate}))
+    grants: dict[str, Any] = {"tenants": tenants, "operations": operations, "regions": regions}
+    if rate is not None:
+        grants["rate"] = rate
+    if certificate is None:
+        click.echo(add_token(path, name, grants))
+    else:
+        fingerprint = fingerprint_of(certificate)
+        add_certificate(path, name, fingerprint, grants)
+        click.echo(fingerprint)

@@ -15,12 +15,16 @@ from urllib.parse import urlsplit
 
 from benchmarks._empty_bridge import RECORD
 from benchmarks._result import Result, Row
+from benchmarks._rounds import median, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 ROUNDS, CALLS = 20, 200
 LIMIT = 1.5
+EMPTY, BRIDGE, RECORDED = "empty endpoint", "bridge, tracing and metrics", "the same, spans recorded"
+SAMPLED = f"traceparent: 00-{'ab' * 16}-{'cd' * 8}-01\r\n"
+"""A trace that the agent's side began and samples: every span of it is recorded."""
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).parent / "storescope"
 
@@ -31,22 +35,21 @@ async def run(folder: Path, rounds: int = ROUNDS, calls: int = CALLS) -> Result:
     bridge = [str(PROGRAM), "serve", "--backend", "memory:", "--port", "0", "--drain", "0s"]
     with ExitStack() as stack:
         peers = {
-            "empty endpoint": stack.enter_context(connected(empty, ROOT)),
-            "bridge, tracing and metrics": stack.enter_context(connected(bridge, folder)),
+            EMPTY: stack.enter_context(connected(empty, ROOT)),
+            BRIDGE: stack.enter_context(connected(bridge, folder)),
+            RECORDED: stack.enter_context(connected(bridge, folder)),
         }
         for peer in peers.values():
             ask(peer, "session.set", {"id": "s1", "value": RECORD})
         answers = {ask(peer, "session.get", {"id": "s1"}) for peer in peers.values()}
         if len(answers) != 1:
-            raise AssertionError("the two do not answer the same")
+            raise AssertionError("they do not answer the same")
         raw: dict[str, list[float]] = {name: [] for name in peers}
         for _ in range(rounds):
             for name, peer in peers.items():
-                raw[name].append(timed(peer, calls))
-    cost = {name: statistics.median(values) for name, values in raw.items()}
-    base = cost["empty endpoint"]
-    rows = [Row("empty endpoint", base)]
-    rows += [Row(name, value, value / base, LIMIT) for name, value in cost.items() if value != base]
+                raw[name].append(timed(peer, calls, SAMPLED if name == RECORDED else ""))
+    rows = [Row(EMPTY, median(raw[EMPTY]))]
+    rows += [Row(name, median(raw[name]), ratio(raw, name, EMPTY), LIMIT) for name in (BRIDGE, RECORDED)]
     return Result("what a call through the bridge costs", rows, {"bridge": raw})
 
 
@@ -69,9 +72,9 @@ def ask(peer: socket.socket, op: str, params: dict[str, object]) -> str:
     return json.dumps(json.loads(exchange(peer, request(body)).partition(b"\r\n\r\n")[2]), sort_keys=True)
 
 
-def timed(peer: socket.socket, calls: int) -> float:
+def timed(peer: socket.socket, calls: int, headers: str) -> float:
     """Return the median of a call, in microseconds."""
-    sent = request(b'{"op":"session.get","params":{"id":"s1"}}')
+    sent = request(b'{"op":"session.get","params":{"id":"s1"}}', headers)
     took: list[float] = []
     for _ in range(calls):
         began = time.perf_counter()
@@ -80,10 +83,10 @@ def timed(peer: socket.socket, calls: int) -> float:
     return statistics.median(took) * 1e6
 
 
-def request(body: bytes) -> bytes:
+def request(body: bytes, headers: str = "") -> bytes:
     """Return a whole request."""
     head = "POST /v1/storage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def exchange(peer: socket.socket, sent: bytes) -> bytes:

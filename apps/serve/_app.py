@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 
 from storescope.apps._telemetry import log_to_stderr, opentelemetry_from_environment
-from storescope.apps.serve._endpoints import Calls, Endpoint
+from storescope.apps.serve._endpoints import BATCH_PATH, Calls, Endpoint
 from storescope.apps.serve._gate import Gate
 from storescope.apps.serve._health import FOLDER_VARIABLE, Health
 from storescope.apps.serve._openapi import OPENAPI_PATH, document
@@ -30,10 +30,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from types import FrameType
 
-    from starlette.types import Receive, Scope
-
     from storescope.apps.serve._options import ServeOptions
+    from storescope.apps.serve._request import Request
     from storescope.apps.serve._stack import Stack
+
+
+class _Bridge(Starlette):
+    """Starlette without the layers that answer for what an endpoint raises: ours answer whatever goes wrong."""
+
+    def build_middleware_stack(self) -> Router:
+        """Return the router alone."""
+        return self.router
 
 
 def application(options: ServeOptions) -> Starlette:
@@ -54,7 +61,7 @@ def application(options: ServeOptions) -> Starlette:
             click.echo(f"storescope: {error}", err=True)
             raise
 
-    app = Starlette(lifespan=lifespan)
+    app = _Bridge(lifespan=lifespan)
     app.router.redirect_slashes = False
     app.router.default = Endpoint(_nothing_here)
     return app
@@ -70,7 +77,7 @@ def bridge_routes(stack: Stack, gate: Gate, health: Health) -> list[BaseRoute]:
     calls = Calls(stack.handlers, gate)
     table = {
         ("POST", STORAGE_PATH): calls.one,
-        ("POST", f"{STORAGE_PATH}/batch"): calls.batch,
+        ("POST", BATCH_PATH): calls.batch,
         ("GET", INFO_PATH): health.info,
         ("GET", "/metrics"): health.metrics,
         ("GET", "/healthz"): health.alive,
@@ -83,21 +90,21 @@ def bridge_routes(stack: Stack, gate: Gate, health: Health) -> list[BaseRoute]:
     ]
 
 
-def _other_method(method: str) -> Callable[[Scope, Receive], Awaitable[Answer]]:
-    async def answer(scope: Scope, receive: Receive) -> Answer:
-        del scope, receive
+def _other_method(method: str) -> Callable[[Request], Awaitable[Answer]]:
+    async def answer(request: Request) -> Answer:
+        del request
         return refused(Refusal("no-such-method", f"use {method} here", {"allow": method}))
 
     return answer
 
 
-async def _nothing_here(scope: Scope, receive: Receive) -> Answer:
-    del scope, receive
+async def _nothing_here(request: Request) -> Answer:
+    del request
     return refused(Refusal("no-such-path", f"the paths are in {OPENAPI_PATH}"))
 
 
-async def _openapi(scope: Scope, receive: Receive) -> Answer:
-    del scope, receive
+async def _openapi(request: Request) -> Answer:
+    del request
     return Answer(200, document(), JSON)
 
 

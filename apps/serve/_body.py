@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
 
 from storescope.apps.serve._refusal import Refusal, too_large
 from storescope.backends._wire import EXACT, JSON, MAX_BODY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from types import TracebackType
 
     from starlette.types import Receive
 
-    from storescope.apps.serve._gate import Headers
+    from storescope.apps.serve._request import Headers, Request
 
 BODY_SECONDS = 20.0
 """How long a body may take to arrive."""
@@ -33,14 +33,9 @@ class Bodies:
     def __init__(self) -> None:
         self._bytes = 0
 
-    @contextmanager
-    def room(self) -> Generator[Room]:
-        """Yield what one request may read into; it is given back at the end."""
-        room = Room(self)
-        try:
-            yield room
-        finally:
-            self._bytes -= room.bytes
+    def room(self) -> Room:
+        """Return what one request may read into, for a `with` block; at its end it is given back."""
+        return Room(self)
 
     def take(self, size: int) -> None:
         """Count bytes that arrive.
@@ -51,6 +46,10 @@ class Bodies:
         if self._bytes + size > MOST_BYTES:
             raise Refusal("overloaded", "the requests that are being served hold too many bytes", _CLOSE)
         self._bytes += size
+
+    def give_back(self, size: int) -> None:
+        """Count bytes that nobody needs any more."""
+        self._bytes -= size
 
 
 class Room:
@@ -66,17 +65,28 @@ class Room:
         self._bodies = bodies
         self.bytes = 0
 
-    async def read(self, receive: Receive, headers: Headers) -> tuple[bytes, bool]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bodies.give_back(self.bytes)
+
+    async def read(self, request: Request) -> tuple[bytes, bool]:
         """Return a body, and whether it came as `EXACT`.
 
         Raises:
             Refusal: If it is of another media type, too large, or too slow.
         """
+        headers, receive = request.headers, request.receive
         exact = _is_exact(headers)
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
             await _let_finish(receive)
             raise too_large()
+        if request.whole:
+            return await self._arrive(receive), exact
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._arrive(receive), exact

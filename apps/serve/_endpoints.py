@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from storescope import InvalidRecordError, StorageError, Store
 from storescope.apps.serve._body import Bodies
-from storescope.apps.serve._gate import headers_of, refuse_ambiguous
 from storescope.apps.serve._rate import RateLimits
 from storescope.apps.serve._refusal import Answer, Refusal, failed, refused
-from storescope.apps.serve._span import request_span
+from storescope.apps.serve._request import read_head
+from storescope.apps.serve._span import RequestSpans
 from storescope.backends._codec import encode
 from storescope.backends._problems import problem_of
-from storescope.backends._wire import EXACT, JSON, read_json
+from storescope.backends._wire import EXACT, JSON, STORAGE_PATH, read_json
 from storescope.middleware._log import tell_seldom
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from storescope import Handlers
     from storescope.apps.serve._gate import Caller, Gate
+    from storescope.apps.serve._request import Request
+
+BATCH_PATH = f"{STORAGE_PATH}/batch"
 
 MOST_CALLS = 100
 """Of one batch."""
@@ -30,14 +33,13 @@ MOST_CALLS = 100
 class Endpoint:
     """An ASGI application that answers every request that it gets, whatever goes wrong."""
 
-    def __init__(self, answer: Callable[[Scope, Receive], Awaitable[Answer]]) -> None:
+    def __init__(self, answer: Callable[[Request], Awaitable[Answer]]) -> None:
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         try:
-            refuse_ambiguous(scope)
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(read_head(scope, receive))
         except Refusal as refusal:
             answer = refused(refusal)
         except StorageError as error:
@@ -56,23 +58,22 @@ class Calls:
         self._gate = gate
         self._bodies = Bodies()
         self._limits = RateLimits()
+        self._one, self._batch = RequestSpans("POST", STORAGE_PATH), RequestSpans("POST", BATCH_PATH)
 
-    async def one(self, scope: Scope, receive: Receive) -> Answer:
+    async def one(self, request: Request) -> Answer:
         """Make one call."""
-        headers = headers_of(scope)
-        caller = self._gate.admit(headers)
-        with request_span(scope, caller.context), self._bodies.room() as room:
-            body, exact = await room.read(receive, headers)
+        caller = self._gate.admit(request)
+        with self._one.around(request.scheme, caller.context), self._bodies.room() as room:
+            body, exact = await room.read(request)
             store = _envelope(_parsed(body, exact=exact), caller)
             self._limits.spend(caller.grant, 1)
             return _ok({"result": await store.on(self._handlers)}, exact=exact)
 
-    async def batch(self, scope: Scope, receive: Receive) -> Answer:
+    async def batch(self, request: Request) -> Answer:
         """Make calls one after the other, up to the first that fails. None is made if one may not be."""
-        headers = headers_of(scope)
-        caller = self._gate.admit(headers)
-        with request_span(scope, caller.context), self._bodies.room() as room:
-            body, exact = await room.read(receive, headers)
+        caller = self._gate.admit(request)
+        with self._batch.around(request.scheme, caller.context), self._bodies.room() as room:
+            body, exact = await room.read(request)
             stores = [_envelope(each, caller) for each in _calls(_parsed(body, exact=exact))]
             self._limits.spend(caller.grant, len(stores))
             return _ok({"results": await self._in_order(stores)}, exact=exact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from storescope import CallContext
 from storescope.apps._loopback import host_of
@@ -11,25 +11,9 @@ from storescope.apps.serve._tokens import EVERYTHING, SCRAPE, Grant
 from storescope.backends._wire import ACTOR, ATTEMPT, CALL_ID, REGION, TENANT, from_header
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
-
+    from storescope.apps.serve._request import Headers, Request
     from storescope.apps.serve._tokens import TokenFile
 
-Headers: TypeAlias = dict[str, str]
-_ONCE = frozenset(
-    {
-        "authorization",
-        "content-type",
-        "content-length",
-        "host",
-        "traceparent",
-        TENANT,
-        ACTOR,
-        REGION,
-        CALL_ID,
-        ATTEMPT,
-    }
-)
 _LONGEST_CALL_ID = 64
 _MOST_ATTEMPTS = 1_000_000
 _CHALLENGE = {"www-authenticate": 'Bearer realm="storescope"'}
@@ -53,33 +37,7 @@ class Caller(NamedTuple):
             Refusal: If it is not granted.
         """
         if operation not in self.grant.operations:
-            raise Refusal("not-granted", f"this token does not allow {operation}")
-
-
-def headers_of(scope: Scope) -> Headers:
-    """Return a request's headers by lower-case name.
-
-    Raises:
-        Refusal: If one on which a decision rests is given twice: whoever stands in front may have read the other.
-    """
-    found: Headers = {}
-    for raw, value in scope["headers"]:
-        name = raw.decode("latin-1")
-        if name in found and name in _ONCE:
-            raise Refusal("malformed", f"the header {name} is given twice")
-        found[name] = f"{found[name]},{value.decode('latin-1')}" if name in found else value.decode("latin-1")
-    return found
-
-
-def refuse_ambiguous(scope: Scope) -> None:
-    """Refuse a body whose end two parsers could see in two places (RFC 9112, 6.1), and what comes after it.
-
-    Raises:
-        Refusal: If it has both a length and a transfer coding.
-    """
-    names = {name for name, _ in scope["headers"]}
-    if b"transfer-encoding" in names and b"content-length" in names:
-        raise Refusal("malformed", "a body has a length or a transfer coding, not both", {"connection": "close"})
+            raise Refusal("not-granted", f"this token or certificate does not allow {operation}")
 
 
 class Gate:
@@ -89,13 +47,13 @@ class Gate:
         self._tokens = tokens
         self._hosts = hosts
 
-    def admit(self, headers: Headers) -> Caller:
+    def admit(self, request: Request) -> Caller:
         """Return who calls.
 
         Raises:
             Refusal: If the token is not known, or a header says what it does not allow.
         """
-        grant = self._grant(headers)
+        grant, headers = self._grant(request), request.headers
         call_id = headers.get(CALL_ID)
         if call_id is not None and not (0 < len(call_id) <= _LONGEST_CALL_ID and call_id.isalnum()):
             raise Refusal("malformed", f"{CALL_ID} must be {_LONGEST_CALL_ID} letters and digits at most")
@@ -112,27 +70,36 @@ class Gate:
             ),
         )
 
-    def admit_scrape(self, headers: Headers) -> None:
+    def admit_scrape(self, request: Request) -> None:
         """Let somebody read the metrics.
 
         Raises:
             Refusal: If the token does not allow it.
         """
-        if SCRAPE not in self._grant(headers).operations:
-            raise Refusal("not-granted", "this token does not allow metrics")
+        if SCRAPE not in self._grant(request).operations:
+            raise Refusal("not-granted", "this token or certificate does not allow metrics")
 
-    def _grant(self, headers: Headers) -> Grant:
+    def _grant(self, request: Request) -> Grant:
+        headers = request.headers
         if self._tokens is None:
             if self._hosts and host_of(f"//{headers.get('host', '')}") not in self._hosts:
                 raise Refusal(
                     "not-granted", "without tokens, the bridge answers to the names of the loopback only"
                 )
             return EVERYTHING
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        grant = self._tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        grant = _known(self._tokens, request)
         if grant is None:
             raise Refusal("unauthenticated", "give a token: Authorization: Bearer TOKEN", _CHALLENGE)
         return grant
+
+
+def _known(tokens: TokenFile, request: Request) -> Grant | None:
+    """Return what the request's token allows, or, if it brings none at all, its client certificate."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return tokens.find_certificate(request.certificate)
+    scheme, _, token = authorization.partition(" ")
+    return tokens.find(token.strip()) if scheme.lower() == "bearer" else None
 
 
 def _granted(headers: Headers, name: str, allowed: frozenset[str] | None) -> str | None:
@@ -143,7 +110,7 @@ def _granted(headers: Headers, name: str, allowed: frozenset[str] | None) -> str
     if value is None and len(allowed) == 1:
         return next(iter(allowed))
     said = "does not allow what it says" if value else "needs it, as it allows several or none"
-    raise Refusal("not-granted", f"{name}: this token {said}")
+    raise Refusal("not-granted", f"{name}: this token or certificate {said}")
 
 
 def _text(headers: Headers, name: str) -> str | None:

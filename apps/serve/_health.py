@@ -12,14 +12,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from storescope.apps.serve._gate import headers_of
 from storescope.apps.serve._refusal import Answer
 from storescope.backends._wire import JSON
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope
-
     from storescope.apps.serve._gate import Gate
+    from storescope.apps.serve._request import Request
     from storescope.apps.serve._stack import Stack
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,14 +37,14 @@ class Health:
         self._known: tuple[float, dict[str, str], bool] | None = None
         self.draining = False
 
-    async def alive(self, scope: Scope, receive: Receive) -> Answer:
+    async def alive(self, request: Request) -> Answer:
         """Say that the process serves."""
-        del scope, receive
+        del request
         return _json(200, {"alive": True})
 
-    async def ready(self, scope: Scope, receive: Receive) -> Answer:
+    async def ready(self, request: Request) -> Answer:
         """Say whether calls would be served; what was found counts for a second, whoever asks how often."""
-        del scope, receive
+        del request
         now = time.monotonic()
         if self._known is None or now - self._known[0] > _REMEMBER_SECONDS:
             self._known = (now, *await self._look())
@@ -64,10 +62,9 @@ class Health:
         }
         return checks, backend is None and log is None
 
-    async def info(self, scope: Scope, receive: Receive) -> Answer:
+    async def info(self, request: Request) -> Answer:
         """Say what a client must know of the store. A guard here refuses the labels of a guard there."""
-        del receive
-        self._gate.admit(headers_of(scope))
+        self._gate.admit(request)
         info = self._stack.info
         return _json(
             200,
@@ -80,13 +77,11 @@ class Health:
             },
         )
 
-    async def metrics(self, scope: Scope, receive: Receive) -> Answer:
+    async def metrics(self, request: Request) -> Answer:
         """Return the metrics, of all worker processes together."""
-        del receive
-        headers = headers_of(scope)
-        self._gate.admit_scrape(headers)
+        self._gate.admit_scrape(request)
         folder = os.environ.get(FOLDER_VARIABLE)
-        encoder, kind = choose_encoder(headers.get("accept", ""))
+        encoder, kind = choose_encoder(request.headers.get("accept", ""))
         return Answer(200, encoder(REGISTRY if folder is None else _together(Path(folder))), kind)
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from storescope import OPERATIONS
-from storescope.apps.serve._endpoints import MOST_CALLS
+from storescope.apps.serve._endpoints import BATCH_PATH, MOST_CALLS
 from storescope.apps.serve._refusal import WORDS
 from storescope.backends._problems import KINDS, URN
 from storescope.backends._wire import (
@@ -55,7 +55,7 @@ def _document() -> dict[str, Any]:
         "security": [{"bearer": []}, {}],
         "paths": {
             STORAGE_PATH: {"post": _storage()},
-            f"{STORAGE_PATH}/batch": {"post": _batch()},
+            BATCH_PATH: {"post": _batch()},
             INFO_PATH: {"get": _plain("What is served.", "Info")},
             "/metrics": {"get": _text("Prometheus metrics.")},
             "/healthz": {"get": _plain("Whether the process serves.", "Alive", private=False)},

@@ -37,7 +37,7 @@ class RateLimits:
             seconds = math.ceil(missing / grant.rate)
             raise Refusal(
                 "rate-limit",
-                f"this token may make {grant.rate:g} calls a second",
+                f"this token or certificate may make {grant.rate:g} calls a second",
                 {"retry-after": str(max(seconds, 1))},
             )
         self._buckets[grant.name] = (left - calls, now)

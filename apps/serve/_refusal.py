@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 WORDS: Mapping[str, tuple[int, str]] = {
     "malformed": (400, "not a request that the bridge understands"),
-    "unauthenticated": (401, "no token, or not a known one"),
-    "not-granted": (403, "the token does not allow this"),
+    "unauthenticated": (401, "no token or certificate, or not a known one"),
+    "not-granted": (403, "the token or certificate does not allow this"),
     "no-such-path": (404, "nothing is here"),
     "no-such-method": (405, "not with this method"),
     "slow-body": (408, "the body did not arrive in time"),
     KINDS[RecordTooLargeError].word: (413, KINDS[RecordTooLargeError].title),
     "media-type": (415, "not of a media type that the bridge reads"),
-    "rate-limit": (429, "more calls than the token allows"),
+    "rate-limit": (429, "more calls than the token or certificate allows"),
     "overloaded": (503, "too much at once"),
     "internal": (500, "a handler failed"),
 }
@@ -87,8 +87,9 @@ class Answer:
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
-            *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
         ]
+        if headers:
+            self.headers += [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def too_large() -> Refusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -16,56 +15,70 @@ from storescope.middleware._log import telemetry_failed
 from storescope.middleware._replay_spans import remote_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from contextvars import Token
+    from types import TracebackType
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
-    from starlette.types import Scope
 
     from storescope import CallContext
 
-_TRACER = trace.get_tracer("storescope")
-_FAULT = 500
+_OK, _FAULT = 200, 500
 
 
-@contextmanager
-def request_span(scope: Scope, context: CallContext) -> Generator[None]:
-    """Put a span around a request that was let in. A span that cannot be made breaks no request.
+class RequestSpans:
+    """Makes the spans of one endpoint; what never changes is worked out once.
 
     Names and meanings are those of OpenTelemetry's stable HTTP conventions.
     """
-    try:
-        span, token = _start(scope, context)
-    except Exception as error:
-        telemetry_failed("tracing", error)
-        yield
-        return
-    status = _FAULT
-    try:
-        yield
-        status = 200
-    except Refusal as refusal:
-        status = refusal.status
-        raise
-    except StorageError as error:
-        status = status_of(error)
-        raise
-    finally:
-        otel_context.detach(token)
-        _end(span, status)
+
+    def __init__(self, method: str, path: str) -> None:
+        self._tracer = trace.get_tracer("storescope")
+        self._name = f"{method} {path}"
+        same = {"http.request.method": method, "http.route": path, "url.path": path}
+        self._attributes = {scheme: {**same, "url.scheme": scheme} for scheme in ("http", "https")}
+
+    def around(self, scheme: str, context: CallContext) -> _RequestSpan:
+        """Return a span to put around a request that was let in, as a `with` block."""
+        return _RequestSpan(self, scheme, context)
+
+    def start(self, scheme: str, context: CallContext) -> tuple[Span, Token[Context]]:
+        """Start a span and put it in force."""
+        parent = None if context.traceparent is None else remote_parent(context)
+        span = self._tracer.start_span(self._name, parent, SpanKind.SERVER, self._attributes[scheme])
+        return span, otel_context.attach(set_span_in_context(span, parent))
 
 
-def _start(scope: Scope, context: CallContext) -> tuple[Span, Token[Context]]:
-    parent = None if context.traceparent is None else remote_parent(context)
-    attributes = {
-        "http.request.method": scope["method"],
-        "http.route": scope["path"],
-        "url.path": scope["path"],
-        "url.scheme": scope["scheme"],
-    }
-    span = _TRACER.start_span(f"{scope['method']} {scope['path']}", parent, SpanKind.SERVER, attributes)
-    return span, otel_context.attach(set_span_in_context(span, parent))
+class _RequestSpan:
+    """A span for a block. One that cannot be made breaks no request."""
+
+    __slots__ = ("_context", "_scheme", "_spans", "_started")
+
+    def __init__(self, spans: RequestSpans, scheme: str, context: CallContext) -> None:
+        self._spans = spans
+        self._scheme = scheme
+        self._context = context
+        self._started: tuple[Span, Token[Context]] | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._started = self._spans.start(self._scheme, self._context)
+        except Exception as error:
+            telemetry_failed("tracing", error)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._started is not None:
+            span, token = self._started
+            otel_context.detach(token)
+            _end(span, _OK if error is None else _status_of(error))
+
+
+def _status_of(error: BaseException) -> int:
+    if isinstance(error, Refusal):
+        return error.status
+    return status_of(error) if isinstance(error, StorageError) else _FAULT
 
 
 def _end(span: Span, status: int) -> None:

@@ -1,4 +1,4 @@
-"""Makes tokens: the secret is shown once, and only its hash is written."""
+"""Writes entries of the token file. A token is shown once, and only its hash is written."""
 
 from __future__ import annotations
 
@@ -30,17 +30,35 @@ def add_token(path: Path, name: str, grants: Mapping[str, Any]) -> str:
     Raises:
         ServeError: If the file is wrong or has the name, or the grants are none. Nothing was changed.
     """
+    made = "stsc_" + secrets.token_urlsafe(_BYTES)  # the prefix lets scanners for leaked secrets find it
+    _add(path, name, {"sha256": digest_of(made), **grants})
+    return made
+
+
+def add_certificate(path: Path, name: str, fingerprint: str, grants: Mapping[str, Any]) -> None:
+    """Write an entry for who shows a client certificate.
+
+    Args:
+        path: The token file; made, for its owner alone, if it is missing.
+        name: The entry's name.
+        fingerprint: The SHA-256 of the certificate, in hex.
+        grants: As for `add_token`.
+
+    Raises:
+        ServeError: As `add_token`, and if an entry has the certificate. Nothing was changed.
+    """
+    _add(path, name, {"certificate": fingerprint, **grants})
+
+
+def _add(path: Path, name: str, entry: Mapping[str, Any]) -> None:
     if not _NAME.fullmatch(name):
         raise ServeError("a token's name is letters, digits, - and _, 64 at most")
     before = _text(path)
     if re.search(rf"^\[tokens\.{name}\]", before, re.MULTILINE):
         raise ServeError(f"{path}: has a token {name!r} already; delete its entry first, or choose another name")
-    made = "stsc_" + secrets.token_urlsafe(_BYTES)  # the prefix lets scanners for leaked secrets find it
-    entry = {"sha256": digest_of(made), **grants}
     # Strings, lists and numbers are TOML as JSON writes them, if no character is spelled as two halves.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()]
     _replace(path, "\n".join([*([before.rstrip(), ""] if before.strip() else []), f"[tokens.{name}]", *lines, ""]))
-    return made
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Bearer tokens: hashed at rest, each with its grants, read again when the file changes."""
+"""Who is known, and what each may do: bearer tokens, hashed at rest, and client certificates, in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import tomllib
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import OPERATIONS
 from storescope.apps.serve._options import ServeError
@@ -32,15 +32,16 @@ _GROUPS = {
     "write": frozenset(name for name, operation in OPERATIONS.items() if operation.writes),
     SCRAPE: frozenset({SCRAPE}),
 }
-_KEYS = frozenset({"sha256", "tenants", "operations", "regions", "rate"})
+_NAMED_BY = ("sha256", "certificate")
+_KEYS = frozenset({*_NAMED_BY, "tenants", "operations", "regions", "rate"})
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one token allows.
+    """What one token or client certificate allows.
 
     Attributes:
-        name: The token's name: the actor of its calls, unless they name one.
+        name: The entry's name: the actor of its calls, unless they name one.
         tenants: The tenants that it may name; None for any, and for calls that name none.
         operations: The operations that it may call, and `metrics`.
         regions: The regions that it may say it calls from; None for any, and for calls that name none.
@@ -58,8 +59,20 @@ EVERYTHING = Grant("")
 """What is allowed where no token is asked for."""
 
 
+class _Entries(NamedTuple):
+    """What a token file holds.
+
+    Attributes:
+        tokens: SHA-256 and grant.
+        certificates: SHA-256 in hex -> grant.
+    """
+
+    tokens: list[tuple[bytes, Grant]]
+    certificates: dict[str, Grant]
+
+
 class TokenFile:
-    """The tokens of a file that only its owner may read."""
+    """The tokens and certificates of a file that only its owner may read."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
@@ -70,17 +83,22 @@ class TokenFile:
         self._path = path
         self._looked = time.monotonic()
         self._seen = _state(path)
-        self._grants = _read(path)
+        self._entries = _read(path)
 
     def find(self, token: str) -> Grant | None:
         """Return what a token allows; None if it is not known. It takes equally long whichever token it is."""
         self._look()
         digest = sha256(token.encode()).digest()
         found: Grant | None = None
-        for known, grant in self._grants:
+        for known, grant in self._entries.tokens:
             if hmac.compare_digest(known, digest):
                 found = grant
         return found
+
+    def find_certificate(self, fingerprint: str | None) -> Grant | None:
+        """Return what a client certificate allows, by its SHA-256 in hex; None if the file does not name it."""
+        self._look()
+        return None if fingerprint is None else self._entries.certificates.get(fingerprint)
 
     def _look(self) -> None:
         """Read the file again if it changed. One that is wrong changes nothing, and is logged."""
@@ -93,11 +111,11 @@ class TokenFile:
             return
         self._seen = state
         try:
-            self._grants = _read(self._path)
+            self._entries = _read(self._path)
         except ServeError as error:
             tell("error", "storescope.serve.tokens_not_reloaded", error=str(error))
         else:
-            tell("info", "storescope.serve.tokens_reloaded", tokens=len(self._grants))
+            tell("info", "storescope.serve.tokens_reloaded", tokens=sum(map(len, self._entries)))
 
 
 def digest_of(token: str) -> str:
@@ -113,7 +131,7 @@ def _state(path: Path) -> tuple[int, int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
 
 
-def _read(path: Path) -> list[tuple[bytes, Grant]]:
+def _read(path: Path) -> _Entries:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -138,20 +156,32 @@ def parse_tokens(path: Path, content: bytes) -> list[tuple[bytes, Grant]]:
     tokens = tables.pop("tokens", None)
     if tables or not isinstance(tokens, dict) or not tokens:
         raise ServeError(f"{path}: holds one or more [tokens.NAME] and nothing else")
-    return [_grant(path, name, entry) for name, entry in tokens.items()]
+    entries = _Entries([], {})
+    for name, entry in tokens.items():
+        _add(entries, f"{path}: tokens.{name}", name, entry)
+    return entries
 
 
-def _grant(path: Path, name: str, entry: Any) -> tuple[bytes, Grant]:
-    where = f"{path}: tokens.{name}"
+def _add(entries: _Entries, where: str, name: str, entry: Any) -> None:
     if not isinstance(entry, dict) or not set(entry) <= _KEYS:
-        raise ServeError(f"{where}: has sha256, tenants, operations, regions and, optionally, rate")
-    digest = entry.get("sha256")
+        raise ServeError(f"{where}: has sha256 or certificate, tenants, operations, regions and, optionally, rate")
+    named = [key for key in _NAMED_BY if key in entry]
+    if len(named) != 1:
+        raise ServeError(f"{where}: goes by the sha256 of a token or by that of a client certificate: give one")
+    digest, grant = entry[named[0]], _grant(where, name, entry)
     if not isinstance(digest, str) or not _HEX.fullmatch(digest):
-        raise ServeError(f"{where}.sha256: must be 64 hex digits, as `storescope token` writes them")
+        raise ServeError(f"{where}.{named[0]}: must be 64 hex digits, as `storescope token` writes them")
+    if named == ["sha256"]:
+        entries.tokens.append((bytes.fromhex(digest), grant))
+    elif entries.certificates.setdefault(digest, grant) is not grant:
+        raise ServeError(f"{where}.certificate: another entry has the same")
+
+
+def _grant(where: str, name: str, entry: Mapping[str, Any]) -> Grant:
     rate = entry.get("rate")
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0):
         raise ServeError(f"{where}.rate: must be a number of calls a second, more than 0")
-    return bytes.fromhex(digest), Grant(
+    return Grant(
         name,
         tenants=_any_of(_strings(where, entry, "tenants")),
         operations=_operations(where, _strings(where, entry, "operations")),

@@ -35,7 +35,7 @@ def cases_for(url: str) -> tuple[Case, ...]:
 
 
 @pytest.mark.unmeasured
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3_600 if LONG else 600)
 async def test_a_bridge_conforms(backend_url: str, tmp_path: Path) -> None:
     """Core and promises, other processes too: whoever talks to a bridge finds what the backend promises."""
     cases = cases_for(backend_url)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from storescope.apps import main
 from storescope.apps.serve import _body
 from storescope.apps.serve._body import Bodies
+from storescope.apps.serve._endpoints import Calls, Endpoint
+from storescope.apps.serve._gate import Gate
+from storescope.apps.serve._options import ServeOptions
 from storescope.apps.serve._refusal import Refusal
+from storescope.apps.serve._request import Request
+from storescope.apps.serve._stack import opened
 from storescope.backends import open_backend
+from storescope.backends._memory import MemoryTable
 from tests.apps.command import storescope, storescope_here
 from tests.bridge.bridges import Bridge, metric, serving, wait_for
 from tests.bridge.tokens import bearer, make_token
@@ -128,6 +136,21 @@ def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
         assert bridge.process.wait(60) == 0
 
 
+async def test_a_call_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after `--timeout`. A write may have been applied, and the answer says so."""
+
+    async def hang(*arguments: Any) -> None:
+        await asyncio.sleep(600)
+
+    monkeypatch.setattr(MemoryTable, "set", hang)
+    async with opened(ServeOptions(backend="memory:", seconds=0.05)) as stack:
+        app = Endpoint(Calls(stack.handlers, Gate(None, frozenset())).one)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge") as client:
+            answer = await client.post("/", json={"op": "session.set", "params": {"id": "a", "value": {}}})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.json()["type"], answer.json()["maybeApplied"]) == ("urn:storescope:error:timeout", True)
+
+
 async def test_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_body, "MOST_BYTES", 10)
     bodies = Bodies()
@@ -135,11 +158,12 @@ async def test_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"1234567"}
 
+    request = Request({"content-type": "application/json"}, "http", None, whole=False, receive=receive)
     for _ in range(3):  # each gives its room back
         with bodies.room() as first:
-            await first.read(receive, {"content-type": "application/json"})
+            await first.read(request)
             with bodies.room() as second, pytest.raises(Refusal) as refused:
-                await second.read(receive, {"content-type": "application/json"})
+                await second.read(request)
             assert refused.value.status == 503
 
 
@@ -185,7 +209,8 @@ async def test_a_unix_socket_is_its_owners(tmp_path: Path) -> None:
     path = tmp_path / "bridge.sock"
     with serving("--backend", "memory:", "--unix-socket", path, cwd=tmp_path):
         assert path.stat().st_mode & 0o777 == 0o600
-        async with open_backend("storescope+http://localhost", socket=str(path)) as backend:
+        patient: dict[str, Any] = {"socket": str(path), "timeout": 60}  # it may yet start
+        async with open_backend("storescope+http://localhost", **patient) as backend:
             await backend["session.set"](id="a", value={"n": 1})
             assert await backend["session.get"](id="a") == {"n": 1}
     assert not path.exists()

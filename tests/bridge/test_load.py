@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.bridge.bridges import serving
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from tests.bridge.bridges import Bridge
 
-LONG = "STORESCOPE_LONG" in os.environ
 CONNECTIONS, SECONDS = (500, 120.0) if LONG else (100, 2.0)
 MOST_MEBIBYTES = 300
 

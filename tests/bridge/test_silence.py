@@ -19,6 +19,7 @@ from storescope.apps.serve._gate import Gate
 from storescope.apps.serve._health import Health
 from storescope.apps.serve._options import ServeOptions
 from storescope.apps.serve._refusal import Refusal
+from storescope.apps.serve._request import Request
 from storescope.apps.serve._server import bind
 from storescope.apps.serve._stack import opened
 
@@ -143,8 +144,9 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
         await asyncio.sleep(60)
         return {}
 
+    request = Request({"content-type": "application/json"}, "http", None, whole=False, receive=receive)
     with Bodies().room() as room, pytest.raises(Refusal, match="did not arrive") as refused:
-        await room.read(receive, {"content-type": "application/json"})
+        await room.read(request)
     assert (refused.value.status, refused.value.headers) == (408, {"connection": "close"})
 
 
