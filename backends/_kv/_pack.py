@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from storescope.backends._kv._engine import Expected, KvEngine
 
 FEW, SHARE = 32, 8
-"""A pack is written anew when more than 32 records, and more than an eighth of them, would come into it."""
+"""A pack is written anew when more than 32 records, and more than an eighth of them, would come into it or go."""
 
 _LARGE = 65_536  # bytes of a value that is not worth a place in a pack: a request for it is no waste
 _MOST = 16 * 2**20  # bytes of a pack's values
@@ -80,10 +80,10 @@ class Pack:
         return entry if entry is not None and _names(entry, wanted) else None
 
     async def renew(self, wanted: Sequence[Wanted], found: Sequence[Entry | None]) -> None:
-        """Write the pack anew, if enough of what was found would come into it. That it cannot be is no error."""
+        """Write the pack anew, if enough would come into it, or go. That it cannot be written is no error."""
         packed = _choose(wanted, found)
-        gained = sum(self._kept.get(place) is not entry for place, entry in packed.items())
-        if gained <= max(FEW, len(packed) // SHARE):
+        new = sum(self._kept.get(place) is not entry for place, entry in packed.items())
+        if new + len(self._kept.keys() - packed) <= max(FEW, len(packed) // SHARE):
             return
         value = b"" if self._version is ABSENT else _write(self._place, packed)
         with suppress(BackendError, VersionConflictError):  # the list is read: without a pack the next costs more
