@@ -24,7 +24,7 @@ pytestmark = pytest.mark.unmeasured
 
 QUICK = tuple(store for store in MEASURED if store != "dynamodb_local")
 STORES = (*QUICK, "dynalite")
-SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
+SMALL = Sizes(sessions=(2, 5), beside=5, others=30, rounds=2)
 
 
 @pytest.fixture(params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
@@ -84,7 +84,7 @@ async def test_the_benchmarks_of_lists_run(tmp_path: Path) -> None:
         (tmp_path / benchmark).mkdir()
     gets = await list_gets.run(tmp_path / "gets", messages=5, rounds=2)
     assert sum(row.limit is not None for row in gets.rows) == 1
-    time = await list_time.run(tmp_path / "time", QUICK, sizes=SMALL, rounds=2)
+    time = await list_time.run(tmp_path / "time", QUICK, sizes=SMALL)
     memory = await list_memory.run(tmp_path / "memory", QUICK, sizes=SMALL)
     for result in (time, memory):
         assert {row.name.partition(":")[0] for row in result.rows} == set(QUICK)
