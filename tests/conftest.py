@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _PATIENCE = 300 if LONG else 60
-"""Seconds that a call on DynamoDB may take: a dozen moves of one record, ten requests each, wait for one another."""
+"""Seconds that a call on DynamoDB may take: a dozen moves of one record are in line, of ten requests each."""
 
 
 # The machines are shared and noisy: how long an example takes says nothing.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import backend_calls, cluster_nodes, list_gets, list_memory, list_time, list_trips
+from benchmarks import backend_calls, cluster_nodes, kv_packs, list_gets, list_memory, list_time, list_trips
 from benchmarks._lists import Sizes
 from benchmarks._raw import UPDATES, message, same_calls, session
 from benchmarks._raw_postgres import RawPostgres
@@ -101,3 +101,12 @@ async def test_the_benchmark_of_a_cluster_s_nodes_runs(tmp_path: Path) -> None:
 async def test_a_list_is_one_round_trip_or_one_for_each_page(tmp_path: Path) -> None:
     result = await list_trips.run(tmp_path, ("redis", "postgres", "dynalite"), sizes=(1, 2_000))
     assert [row.value for row in result.rows] == [1, 1, 1, 1, 1, 3]  # of DynamoDB, one for each MB
+
+
+async def test_the_benchmark_of_packs_runs(tmp_path: Path) -> None:
+    """It has room for a list that is too short to be packed, as one of less than 33 is."""
+    result = await kv_packs.run(tmp_path, sizes=(3,))
+    figures = {row.name: row.value for row in result.rows}
+    assert len(figures) == 16
+    assert figures["with packs: the third list of 3"] == figures["without packs: the third list of 3"] + 1
+    assert figures["with packs: a message replaced"] == figures["without packs: a message replaced"] + 1
