@@ -122,7 +122,7 @@ class SeveralProcesses:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
 
-    async def write(self, _: str, attempt: Callable[[int], Awaitable[Any]]) -> Any:
+    async def write(self, key: str, attempt: Callable[[int], Awaitable[Any]]) -> Any:
         for number in range(100):
             result = await attempt(number)
             if result is not AGAIN:
