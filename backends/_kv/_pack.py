@@ -25,7 +25,7 @@ from hashlib import sha256
 from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from storescope import BackendError, VersionConflictError
+from storescope import StorageError
 from storescope.backends._kv._engine import ABSENT, Entry
 from storescope.backends._kv._record import entry_version
 
@@ -86,7 +86,7 @@ class Pack:
         if new + len(self._kept.keys() - packed) <= max(FEW, len(packed) // SHARE):
             return
         value = b"" if self._version is ABSENT else _write(self._place, packed)
-        with suppress(BackendError, VersionConflictError):  # the list is read: without a pack the next costs more
+        with suppress(StorageError):  # the list is read: without a pack the next costs more
             await self._engine.put(self._place, value, expected=self._version)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
 from secrets import token_bytes
@@ -89,7 +90,10 @@ class S3Kv:
             for number, key in numbered:
                 found[number] = await self._get(key, max_bytes)
 
-        await asyncio.gather(*(read_on() for _ in range(min(self._at_once, len(keys)))))
+        try:
+            await asyncio.gather(*(read_on() for _ in range(min(self._at_once, len(keys)))))
+        finally:
+            deque(numbered, maxlen=0)  # if one fails, the others begin nothing more
         return found
 
     async def put(self, key: str, value: bytes, *, metadata: bytes = b"", expected: Expected = ANY) -> str:
@@ -171,28 +175,25 @@ class S3Kv:
         Raises:
             BackendError: If that takes longer than an answer may.
         """
-        if self._free.locked():
-            await self._wait()
-        else:
-            await self._free.acquire()
-        try:
-            yield
-        finally:
-            self._free.release()
-
-    async def _wait(self) -> None:
-        self._report.add("connections_waiting")
+        waits = self._free.locked()
+        if waits:
+            self._report.add("connections_waiting")
         try:
             async with asyncio.timeout(self._timeout):
                 await self._free.acquire()
         except TimeoutError:
             raise BackendError(
-                f"s3: {self._at_once} requests that max_requests allows were under way for {self._timeout:g} s",
+                f"s3: no turn within {self._timeout:g} s: max_requests={self._at_once} others were under way",
                 driver_error="obstore.TimeoutError",
                 retryable=True,
             ) from None
         finally:
-            self._report.add("connections_waiting", -1)
+            if waits:
+                self._report.add("connections_waiting", -1)
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def _in_time(self, send: Callable[[], Awaitable[_T]], *, writes: bool) -> _T:
         store = self.store
