@@ -225,12 +225,14 @@ class Writer:
                 await self._engine.put(place, before.value, metadata=before.metadata, expected=version)
 
     async def _take_rest(self, key: str, tails: list[str]) -> None:
-        """Take away what somebody made who wrote while the record was deleted.
+        """Take away the entries that somebody renewed who wrote while the record was deleted.
 
-        S3 deletes what was written in between: a pack may have it by now, under the entry as it is.
+        S3 deletes what was written in between: a pack may have it by now, under the entry as it is. The other
+        entries may be those of a record that was written since; a number is given out once.
         """
+        packed = self._entries.packed(tails)
         try:
-            await self._entries.take_away(await self._entries.leave(key, tails))
+            await self._entries.take_away(await self._entries.leave(key, packed))
         except BackendError as error:
             raise _applied(error) from None
 

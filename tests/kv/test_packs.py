@@ -242,3 +242,24 @@ async def hold_packs_to(records: list[dict[str, Any]], engine: Any, seed: int) -
     for place in await packs_of(engine):
         for entry in _pack._parse(place, (await engine.get(place)).value).values():
             assert any(text in entry.value for text in known), seed
+
+
+async def test_a_write_that_a_delete_swallows_is_in_no_pack(packs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 knows no delete under a condition: what is written after the look at the version goes with the record."""
+    async with open_backend("kv+memory:") as backend:
+        await write(backend, "p", "first")
+        engine = engine_of(backend)
+        delete = engine.delete
+
+        async def delete_late(key: str, **_: Any) -> bool:
+            monkeypatch.setattr(engine, "delete", delete)
+            await write(backend, "p", "swallowed")
+            for _ in range(3):
+                assert await texts(backend) == ["swallowed"]
+            deleted: bool = await delete(key)
+            return deleted
+
+        monkeypatch.setattr(engine, "delete", delete_late)
+        assert await backend.admin.purge("part", "p")
+        assert await texts(backend) == []
+        assert (await engine.list("")).keys == []
