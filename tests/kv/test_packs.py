@@ -251,11 +251,12 @@ async def test_a_write_that_a_delete_swallows_is_in_no_pack(packs: None, monkeyp
         engine = engine_of(backend)
         delete = engine.delete
 
-        async def delete_late(key: str, **_: Any) -> bool:
+        async def delete_late(key: str, **conditions: Any) -> bool:
             monkeypatch.setattr(engine, "delete", delete)
             await write(backend, "p", "swallowed")
             for _ in range(3):
                 assert await texts(backend) == ["swallowed"]
+            assert conditions  # which nobody holds it to any more
             deleted: bool = await delete(key)
             return deleted
 
