@@ -32,6 +32,10 @@ class Sizes(NamedTuple):
     others: int = 100_000
     rounds: int = 45
 
+    def up_to(self, longest: int) -> Sizes:
+        """Return the same without longer sessions."""
+        return self._replace(sessions=tuple(size for size in self.sessions if size <= longest))
+
 
 _SMALLER = {
     "dynamodb_local": Sizes(others=10_000, rounds=9),
