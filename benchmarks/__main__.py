@@ -28,6 +28,7 @@ from benchmarks import (
     growth,
     guard,
     instructions,
+    kv_packs,
     layers,
     limit,
     list_gets,
@@ -44,7 +45,6 @@ from benchmarks import (
     view_search,
 )
 from benchmarks._callgrind import CountError
-from benchmarks._lists import Sizes
 from benchmarks._machine import machine
 from benchmarks._stores import KV_STORES
 
@@ -75,8 +75,10 @@ BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
     "list_time": list_time.run,
-    "kv_list_time": partial(list_time.run, stores=KV_STORES, sizes=Sizes(others=1_000), rounds=5),
+    "kv_list_time": partial(list_time.run, stores=KV_STORES),
     "list_memory": list_memory.run,
+    "kv_packs": kv_packs.run,
+    "kv_list_memory": partial(list_memory.run, stores=KV_STORES),
     "cluster_nodes": cluster_nodes.run,
     "view_ingest": view_ingest.run,
     "view_search": view_search.run,

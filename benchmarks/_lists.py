@@ -18,20 +18,41 @@ _BATCH = 2_000
 
 
 class Sizes(NamedTuple):
-    """How much is filled in.
+    """How much is filled in, and how often it is read.
 
     Attributes:
         sessions: How many messages the sessions hold; the longest last.
         beside: The length of the session that stands among others, also one of `sessions`.
         others: How many others.
+        rounds: How many rounds are timed.
     """
 
     sessions: tuple[int, ...] = (10, 100, 1_000, 10_000)
     beside: int = 1_000
     others: int = 100_000
+    rounds: int = 45
+
+    def up_to(self, longest: int) -> Sizes:
+        """Return the same without longer sessions."""
+        return self._replace(sessions=tuple(size for size in self.sessions if size <= longest))
 
 
-SIZES = Sizes()
+_SMALLER = {
+    "dynamodb_local": Sizes(others=10_000, rounds=9),
+    "kv+redis": Sizes(others=10_000, rounds=15),
+    "kv+postgres": Sizes(others=10_000, rounds=15),
+    "kv+s3": Sizes(sessions=(10, 100, 1_000), others=1_000, rounds=5),
+}
+
+
+def sizes_for(store: str) -> Sizes:
+    """Return the sizes for a store.
+
+    DynamoDB Local writes some hundred records a second, and takes milliseconds for a request: 100,000 sessions and
+    45 rounds would take it an hour on a busy machine. SeaweedFS takes a request for each record and each of its
+    index entries. The KV layer on Redis and Postgres writes two entries for each record.
+    """
+    return _SMALLER.get(store, Sizes())
 
 
 class Lists(NamedTuple):

@@ -24,6 +24,7 @@ class Relay:
         self.port = 0
         self.trips = 0
         self._server_port = server_port
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay one connection until either side closes it."""
@@ -41,10 +42,19 @@ class Relay:
             sink.close()
 
         to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._writers |= {writer, to_server[1]}
         with suppress(asyncio.CancelledError):  # the loop's end; the streams' own callback would log it
             await asyncio.gather(
                 pass_on(reader, to_server[1], is_client=True), pass_on(to_server[0], writer, is_client=False)
             )
+
+    async def aclose(self) -> None:
+        """Close the connections that both sides have left open."""
+        for writer in self._writers:
+            writer.close()
+        for writer in self._writers:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -55,3 +65,4 @@ async def relayed(server_port: int) -> AsyncGenerator[Relay]:
     relay.port = listening.sockets[0].getsockname()[1]
     async with listening:
         yield relay
+    await relay.aclose()

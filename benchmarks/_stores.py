@@ -103,10 +103,17 @@ def one_core() -> Generator[None]:
 
 
 @asynccontextmanager
-async def opened(store: str, address: str, space: int = 0) -> AsyncGenerator[Pair]:
-    """Open one of a store's spaces, which have nothing in common: a folder, a database, a schema, a table."""
+async def opened(store: str, address: str, space: int = 0, option: str = "") -> AsyncGenerator[Pair]:
+    """Open one of a store's spaces, which have nothing in common: a folder, a database, a schema, a table.
+
+    Args:
+        store: Its kind.
+        address: Where it is.
+        space: Which one.
+        option: What is added to the backend's URL, `&name=value`.
+    """
     raw: Raw
-    async with open_backend(_url(store, address, space)) as backend:
+    async with open_backend(_url(store, address, space) + option) as backend:
         if store == "local":
             raw = RawLocal(Path(address) / str(space) / "storage.db")
         elif store == "redis":

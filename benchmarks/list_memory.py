@@ -7,7 +7,7 @@ import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks._lists import SIZES, Lists, Sizes, filled
+from benchmarks._lists import Lists, Sizes, filled, sizes_for
 from benchmarks._result import Result, Row
 from benchmarks._stores import STORES, started
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIMIT, FLAT = 1.3, 1.3
 
 
-async def run(folder: Path, stores: tuple[str, ...] = STORES, *, sizes: Sizes = SIZES) -> Result:
+async def run(folder: Path, stores: tuple[str, ...] = STORES, *, sizes: Sizes | None = None) -> Result:
     """Measure the peak of one list of each size, the records that it returns included.
 
     That is what Python allocates, with the driver's replies; buffers that a driver allocates in C are not seen. A
@@ -29,10 +29,11 @@ async def run(folder: Path, stores: tuple[str, ...] = STORES, *, sizes: Sizes = 
     rows: list[Row] = []
     raw: dict[str, dict[str, list[float]]] = {}
     for store in stores:
+        filled_in = sizes or sizes_for(store)
         with started(store, folder) as address:
-            async with filled(store, address, sizes) as (alone, crowded):
-                raw[store] = await _measure(alone, crowded, sizes)
-        rows += _rows(store, {name: values[0] for name, values in raw[store].items()}, sizes)
+            async with filled(store, address, filled_in) as (alone, crowded):
+                raw[store] = await _measure(alone, crowded, filled_in)
+        rows += _rows(store, {name: values[0] for name, values in raw[store].items()}, filled_in)
     return Result("what a list needs at most for each record", rows, raw, "bytes a record")
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PATIENCE = 300 if LONG else 60
+"""Seconds that a call on DynamoDB may take: a dozen moves of one record are in line, of ten requests each."""
+
+
 # The machines are shared and noisy: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
@@ -121,7 +125,7 @@ def shared_dynalite(
 @pytest.fixture
 def dynamodb_url(shared_dynalite: Dynalite) -> str:
     """The URL of a table of dynalite's that no other test has."""
-    return f"{shared_dynalite.url(f'test-{uuid4().hex}')}&timeout=60"  # the machine may be busy
+    return f"{shared_dynalite.url(f'test-{uuid4().hex}')}&timeout={_PATIENCE}"
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +141,7 @@ def shared_dynamodb_local(
 @pytest.fixture
 def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
     """The URL of a table of DynamoDB Local's that no other test has."""
-    return f"{shared_dynamodb_local.url(f'test-{uuid4().hex}')}&timeout=60"
+    return f"{shared_dynamodb_local.url(f'test-{uuid4().hex}')}&timeout={_PATIENCE}"
 
 
 @pytest.fixture(scope="session")
@@ -176,8 +180,9 @@ def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=KV)
 def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The same, over each engine of the KV layer."""
-    return store_url(request, request.param, tmp_path)
+    """The same, over each engine of the KV layer; a server may be kept waiting as long as DynamoDB's."""
+    url = store_url(request, request.param, tmp_path)
+    return url if request.param in {"kv+local", "kv+memory"} else f"{url}&timeout={_PATIENCE}"
 
 
 def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:

@@ -23,6 +23,7 @@ _RETRYABLE_CODES = frozenset(
     }
 )
 _RETRYABLE = (aws.ConnectionError, aws.HTTPClientError, aws.CredentialRetrievalError, ResponseParserError, OSError)
+_TOO_MANY = 429  # what a gateway before DynamoDB says
 _SERVER_FAULT = 500  # the first HTTP status with which a server says nothing of what it did
 DRIVER_ERRORS = (aws.BotoCoreError, aws.ClientError, ResponseParserError, OSError)
 
@@ -74,7 +75,8 @@ def never_reached(error: BaseException | None) -> bool:
 
 def _is_retryable(error: Exception) -> bool:
     if isinstance(error, aws.ClientError):
-        return error_code(error) in _RETRYABLE_CODES or _status(error) >= _SERVER_FAULT
+        status = _status(error)
+        return error_code(error) in _RETRYABLE_CODES or status == _TOO_MANY or status >= _SERVER_FAULT
     return isinstance(error, _RETRYABLE) and not isinstance(error, aws.SSLError)
 
 

@@ -101,7 +101,12 @@ class SessionTable(DynamoTable):
                     found[item["id"]] = item
             return list(found.values())
 
-        return [decode(item["body"].encode()) for item in await self._server.run(read)]
+        items = await self._server.run(read)
+        items.reverse()
+        records: list[Record] = []
+        while items:  # an item goes when its record comes: a long list is not held twice
+            records.append(decode(items.pop()["body"].encode()))
+        return records
 
     async def purge(self, tenant: str, id: str) -> bool:
         """Delete the record, its pointer and what a move may have left, and return whether there was one."""

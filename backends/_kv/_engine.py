@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 from storescope import InvalidRecordError, VersionConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from storescope import BackendInfo
     from storescope.backends._tables import MarkerStore
@@ -96,6 +96,11 @@ class KvEngine(Protocol):
         """The store's residency marker, apart from all keys."""
         ...
 
+    @property
+    def packs(self) -> bool:
+        """Whether the records of a list are kept together too (`_pack.py`): where each costs a request."""
+        ...
+
     async def get(self, key: str) -> Entry | None:
         """Return what is stored under a key, or None."""
         ...
@@ -143,6 +148,18 @@ class KvEngine(Protocol):
     async def aclose(self) -> None:
         """Give back what is held open; a second call does nothing."""
         ...
+
+
+async def all_keys(engine: KvEngine, prefix: str) -> AsyncIterator[Listed]:
+    """Go through the keys that begin with `prefix`, in order; they may be deleted meanwhile."""
+    after: str | None = None
+    while True:
+        found = await engine.list(prefix, after=after, limit=200)
+        for listed in found.keys:
+            yield listed
+        after = found.after
+        if after is None:
+            return
 
 
 def check_key(key: str) -> str:

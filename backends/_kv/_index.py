@@ -5,6 +5,7 @@
 | a record | `r/` PREFIX KEY |
 | an entry of a plain index | `i/` PREFIX 1 NAME 1 TEXT 1 NUMBER 1 KEY |
 | of a unique one: the owner's key, and beside it whose it was before | `i/` PREFIX 1 NAME 1 TEXT 1 |
+| a pack of the NUMBERth page of what a text finds (`_pack.py`) | `p/` PREFIX 1 NAME 1 TEXT 1 NUMBER |
 
 1 is the character U+0001, lower than all that may stand in between. What stands between PREFIX and KEY is the
 entry's *tail*. A record keeps its own tails beside it, so that neither a reader who checks an entry nor a writer
@@ -82,6 +83,7 @@ class Places:
         self.indexes = indexes
         self._records = f"r/{prefix}"
         self.entries = f"i/{prefix}{_END}"
+        self.packs = f"p/{prefix}{_END}"
 
     def record(self, key: str) -> str:
         """Return a record's place.
@@ -124,6 +126,10 @@ class Places:
         self.index(name)
         return check_key(self.entries + start_of(name, text))
 
+    def pack(self, start: str, number: int) -> str:
+        """Return the place of a pack: of a page of the entries whose tails begin so."""
+        return check_key(f"{self.packs}{start}{number}")
+
     def index(self, name: str) -> Index:
         """Return an index.
 
@@ -151,6 +157,14 @@ def claimants(entry: Entry) -> list[str]:
 def is_unique(tail: str) -> bool:
     """Return whether a tail, or a whole place without its `i/PREFIX`, is of a unique index."""
     return tail.count(_END) == _ENDS_OF_UNIQUE
+
+
+def numbered_start(tail: str) -> str | None:
+    """Return what a tail begins with, if it is of an index in order of insertion; else None."""
+    if is_unique(tail):
+        return None
+    name, text, number, _ = tail.split(_END)
+    return f"{name}{_END}{text}{_END}" if number else None
 
 
 def index_name(tail: str) -> str:

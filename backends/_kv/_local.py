@@ -55,6 +55,7 @@ class LocalKv:
     """The entries of one folder. It belongs to no event loop: calls may come from any."""
 
     Options: ClassVar = FileOptions
+    packs = False  # a list is one request, or two
 
     def __init__(self, file: LocalFile) -> None:
         self._file = file

@@ -33,6 +33,7 @@ class MemoryKv:
     """Entries that live as long as their engine. Nothing awaits inside, and a lock keeps threads apart."""
 
     Options: ClassVar = MemoryOptions
+    packs = False  # a list is one request, or two
 
     def __init__(self) -> None:
         self.info = BackendInfo(system="memory", keeps_labels=True)

@@ -67,6 +67,7 @@ class PostgresKv:
     """The entries of one schema."""
 
     Options: ClassVar = PostgresOptions
+    packs = False  # a list is one request, or two
 
     def __init__(self, engine: PostgresEngine) -> None:
         self.info = engine.info

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from storescope import VersionConflictError
 from storescope.backends._codec import decode
 from storescope.backends._kv._engine import check_key
+from storescope.backends._kv._index import start_of
+from storescope.backends._kv._pack import Pack, Wanted
 from storescope.backends._kv._record import read_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
 
     from storescope.backends._kv._engine import Entry, KvEngine, Page
     from storescope.backends._kv._index import Places
@@ -126,6 +129,16 @@ class Reader:
         start = None if after is None else self._places.record(after)
         return await self._engine.list(self._places.records(prefix), after=start, limit=limit)
 
+    async def pages(self, prefix: str, limit: int) -> AsyncIterator[KvPage[Any, Any]]:
+        """Go through all pages of the records whose keys begin with `prefix`."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(prefix, cursor, limit)
+            yield page
+            cursor = page.cursor
+            if cursor is None:
+                return
+
     async def page(self, prefix: str, after: str | None, limit: int) -> KvPage[Any, Any]:
         """Return a page of the records whose keys begin with `prefix`, in order of key."""
         page = await self.keys(prefix, after, limit)
@@ -133,7 +146,22 @@ class Reader:
         found = [entry for entry in await self._entries(keys) if entry]
         return KvPage(found, keys[-1] if page.after is not None else None)
 
-    async def page_of_index(self, name: str, text: Any, after: str | None, limit: int) -> KvPage[Any, Any]:
+    async def pages_of_index(self, name: str, text: Any, limit: int) -> AsyncIterator[KvPage[Any, Any]]:
+        """Go through all pages of the records that an index finds; from packs, where the engine has them."""
+        start = start_of(name, text)
+        packs = self._engine.packs and self._places.is_numbered(start)
+        cursor: str | None = None
+        for number in count():
+            pack = await Pack.read(self._engine, self._places.pack(start, number)) if packs else None
+            page = await self.page_of_index(name, text, cursor, limit, pack)
+            yield page
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def page_of_index(
+        self, name: str, text: Any, after: str | None, limit: int, pack: Pack | None = None
+    ) -> KvPage[Any, Any]:
         """Return a page of the records that an index finds, in its order."""
         start = self._places.start(name, text)
         if self._places.index(name).unique:
@@ -141,27 +169,51 @@ class Reader:
         page = await self._engine.list(
             start, after=None if after is None else check_key(start + after), limit=limit
         )
-        places = [listed.key for listed in page.keys]
-        split = [self._places.split(place) for place in places]
-        found = await self._entries([key for _, key in split], [tail for tail, _ in split])
-        return KvPage([e for e in found if e], places[-1][len(start) :] if page.after is not None else None)
+        split = [self._places.split(listed.key) for listed in page.keys]
+        keys = [key for _, key in split]
+        wanted = [
+            Wanted(self._places.record(key), tail, listed.version)
+            for (tail, key), listed in zip(split, page.keys, strict=True)
+        ]
+        found = await self._read(wanted, pack)
+        entries = [self._entry(key, want, entry) for key, want, entry in zip(keys, wanted, found, strict=True)]
+        cursor = page.keys[-1].key[len(start) :] if page.after is not None else None
+        return KvPage([entry for entry in entries if entry], cursor)
+
+    async def _read(self, wanted: Sequence[Wanted], pack: Pack | None) -> list[Entry | None]:
+        if pack is None:
+            return await self._get_many([want.place for want in wanted])
+        found = [pack.find(want) for want in wanted]
+        missing = [want.place for want, entry in zip(wanted, found, strict=True) if entry is None]
+        rest = iter(await self._get_many(missing))
+        found = [next(rest) if entry is None else entry for entry in found]
+        await pack.renew(wanted, found)
+        return found
 
     async def _owner(self, start: str) -> list[KvEntry[Any, Any]]:
         entry = await self._engine.get(start)
         if entry is None:
             return []
-        tail = start[len(self._places.entries) :]
-        return [found for found in await self._entries([entry.value.decode()], [tail]) if found]
+        key = entry.value.decode()
+        want = Wanted(self._places.record(key), start[len(self._places.entries) :], entry.version)
+        (found,) = await self._get_many([want.place])
+        owner = self._entry(key, want, found)
+        return [] if owner is None else [owner]
 
-    async def _entries(
-        self, keys: Sequence[str], tails: Sequence[str] | None = None
-    ) -> list[KvEntry[Any, Any] | None]:
-        """Return the records of some keys; with tails, only those that have that entry themselves."""
+    async def _entries(self, keys: Sequence[str]) -> list[KvEntry[Any, Any] | None]:
+        """Return the records of some keys."""
         places = [self._places.record(key) for key in keys]
-        found = await self._engine.get_many(places, max_bytes=self._inline) if places else []
+        found = await self._get_many(places)
         return [
-            KvEntry(self._engine, key, place, entry)
-            if entry and (tails is None or tails[number] in read_beside(entry)[0])
-            else None
-            for number, (key, place, entry) in enumerate(zip(keys, places, found, strict=True))
+            None if entry is None else KvEntry(self._engine, key, place, entry)
+            for key, place, entry in zip(keys, places, found, strict=True)
         ]
+
+    def _entry(self, key: str, want: Wanted, entry: Entry | None) -> KvEntry[Any, Any] | None:
+        """Return the record, if it has the index entry that found it by its own account."""
+        if entry is None or want.tail not in read_beside(entry)[0]:
+            return None
+        return KvEntry(self._engine, key, want.place, entry)
+
+    async def _get_many(self, places: Sequence[str]) -> list[Entry | None]:
+        return await self._engine.get_many(places, max_bytes=self._inline) if places else []

@@ -30,11 +30,19 @@ class Record(NamedTuple):
     metadata: Any
 
 
-def beside(tails: list[str], metadata: Any) -> bytes:
-    """Return what an engine keeps beside a value: the tails of its index entries, and the metadata."""
+def beside(tails: list[str], metadata: Any, versions: dict[str, str]) -> bytes:
+    """Return what an engine keeps beside a value.
+
+    Args:
+        tails: The tails of its index entries.
+        metadata: What the caller wants kept; None for nothing.
+        versions: Of entries that were renewed before this write, by their tails: their versions.
+    """
     kept: dict[str, Any] = {"i": tails} if tails else {}
     if metadata is not None:
         kept["m"] = metadata
+    if versions:
+        kept["v"] = [versions.get(tail, "") for tail in tails]
     return encode(kept) if kept else b""
 
 
@@ -44,6 +52,13 @@ def read_beside(entry: Entry) -> tuple[list[str], Any]:
         return [], None
     kept = decode(entry.metadata)
     return kept.get("i", []), kept.get("m")
+
+
+def entry_version(entry: Entry, tail: str) -> str | None:
+    """Return the version that an index entry was given before this write of the record; None if it was not."""
+    kept = decode(entry.metadata) if entry.metadata else {}
+    tails, versions = kept.get("i", []), kept.get("v", [])
+    return versions[tails.index(tail)] or None if versions and tail in tails else None
 
 
 def pauses() -> Iterator[float]:

@@ -42,6 +42,7 @@ class RedisKv:
     """The entries of one server, under one prefix."""
 
     Options: ClassVar = RedisOptions
+    packs = False  # a list is one request, or two
 
     def __init__(self, engine: RedisEngine) -> None:
         self.info = engine.info

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storescope import IndexConflictError, VersionConflictError
 from storescope.backends._codec import decode
-from storescope.backends._kv._engine import NO_LIMIT
-from storescope.backends._kv._index import claimants, is_unique
-from storescope.backends._kv._record import Record, read_beside
+from storescope.backends._kv._engine import NO_LIMIT, all_keys
+from storescope.backends._kv._entries import Entries
+from storescope.backends._kv._index import claimants, is_unique, numbered_start
+from storescope.backends._kv._record import Record, entry_version, read_beside
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from storescope.backends._kv._engine import Entry, KvEngine, Listed
     from storescope.backends._kv._index import Places
     from storescope.backends._kv._write import Writer
-
-_PAGE = 200
 
 
 class Reindexed(NamedTuple):
@@ -44,31 +41,24 @@ class Reindexer:
         self._engine = engine
         self._places = places
         self._writer = writer
+        self._entries = Entries(engine, places)
 
     async def run(self) -> Reindexed:
-        """Make what is missing, then take away what leads nowhere."""
+        """Make what is missing, then take away what leads nowhere, and all packs: lists make them anew."""
         records = added = removed = 0
         conflicts: list[str] = []
-        async for listed in self._list(self._places.records("")):
+        async for listed in all_keys(self._engine, self._places.records("")):
             key = self._places.key(listed.key)
             records += 1
             try:
                 added += await self._complete(key)
             except IndexConflictError:
                 conflicts.append(key)
-        async for listed in self._list(self._places.entries):
+        async for listed in all_keys(self._engine, self._places.entries):
             removed += await self._take_orphan(listed)
+        if self._engine.packs:
+            await self._entries.drop_packs()
         return Reindexed(records, added, removed, tuple(conflicts))
-
-    async def _list(self, prefix: str) -> AsyncIterator[Listed]:
-        after: str | None = None
-        while True:
-            page = await self._engine.list(prefix, after=after, limit=_PAGE)
-            for listed in page.keys:
-                yield listed
-            after = page.after
-            if after is None:
-                return
 
     async def _complete(self, key: str) -> int:
         """Make what is missing of a record, and return how many entries that were."""
@@ -76,8 +66,10 @@ class Reindexer:
         if entry is None:
             return 0
         tails = await self._writer.tails(self._places.starts(decode(entry.value)), read_beside(entry)[0])
-        missing = [tail for tail, found in zip(tails, await self._found(key, tails), strict=True) if not found]
-        if tails != read_beside(entry)[0]:  # the store's indexes are not those that it was written with
+        found = await self._found(key, tails)
+        missing = [tail for tail in tails if tail not in found]
+        # The store's indexes may not be those that it was written with; or it may not name its entries' versions.
+        if tails != read_beside(entry)[0] or (self._engine.packs and not _may_be_packed(entry, tails, found)):
             await self._writer.change(key, self._renewed)
             return len(missing)
         for tail in missing:
@@ -85,16 +77,17 @@ class Reindexer:
                 await self._writer.claim(key, tail)
         return len(missing)
 
-    async def _found(self, key: str, tails: list[str]) -> list[bool]:
+    async def _found(self, key: str, tails: list[str]) -> dict[str, str]:
+        """Return the versions of the record's entries that are there, by their tails."""
         if not tails:
-            return []
+            return {}
         places = [self._places.entry(tail, key) for tail in tails]
         found = await self._engine.get_many(places, max_bytes=NO_LIMIT)
-        owner = key.encode()
-        return [
-            entry is not None and (not is_unique(tail) or entry.value == owner)
+        return {
+            tail: entry.version
             for tail, entry in zip(tails, found, strict=True)
-        ]
+            if entry is not None and (not is_unique(tail) or entry.value == key.encode())
+        }
 
     def _renewed(self, entry: Entry | None) -> Record | None:
         if entry is None:
@@ -125,3 +118,11 @@ class Reindexer:
             return tail, [key]
         entry = await self._engine.get(listed.key)
         return tail, claimants(entry) if entry else []
+
+
+def _may_be_packed(entry: Entry, tails: list[str], found: dict[str, str]) -> bool:
+    """Return whether a record names the versions of its entries, or has one of a unique index and never does."""
+    if any(map(is_unique, tails)):
+        return True
+    numbered = [tail for tail in tails if numbered_start(tail)]
+    return all(tail in found and entry_version(entry, tail) == found[tail] for tail in numbered)

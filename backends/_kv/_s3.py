@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
 from secrets import token_bytes
@@ -57,10 +58,12 @@ class S3Kv:
         self._renew = partial(make_store, address, options)
         self._timeout = options.timeout
         self._report = report
+        self._at_once = options.max_requests
         self._free = asyncio.Semaphore(options.max_requests)
         # Writes of one object stand in line here: servers make those that meet wait long (SeaweedFS for seconds).
         self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last_number = 0
+        self.packs = options.packs
 
     @classmethod
     async def open(cls, target: Target, options: S3Options, report: BackendReport) -> Self:
@@ -71,7 +74,7 @@ class S3Kv:
         """
         address = read_address(target, options)
         engine = cls(address, options, report)
-        await check_bucket(engine.store, address, options)
+        engine.packs = await check_bucket(engine.store, address, options)
         return engine
 
     async def get(self, key: str) -> Entry | None:
@@ -79,8 +82,19 @@ class S3Kv:
         return await self._get(key, NO_LIMIT)
 
     async def get_many(self, keys: Sequence[str], *, max_bytes: int) -> list[Entry | None]:
-        """Return what is stored under each key: a request for each, several at once."""
-        return await asyncio.gather(*(self._get(key, max_bytes) for key in keys))
+        """Return what is stored under each key: a request for each, as many at once as may be under way."""
+        found: list[Entry | None] = [None] * len(keys)
+        numbered = iter(enumerate(keys))
+
+        async def read_on() -> None:
+            for number, key in numbered:
+                found[number] = await self._get(key, max_bytes)
+
+        try:
+            await asyncio.gather(*(read_on() for _ in range(min(self._at_once, len(keys)))))
+        finally:
+            deque(numbered, maxlen=0)  # if one fails, the others begin nothing more
+        return found
 
     async def put(self, key: str, value: bytes, *, metadata: bytes = b"", expected: Expected = ANY) -> str:
         """Write, and return the new version."""
@@ -156,12 +170,23 @@ class S3Kv:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
-        """Wait until fewer than `max_requests` are under way, and be one of them."""
+        """Wait until fewer than `max_requests` are under way, and be one of them.
+
+        Raises:
+            BackendError: If that takes longer than an answer may.
+        """
         waits = self._free.locked()
         if waits:
             self._report.add("connections_waiting")
         try:
-            await self._free.acquire()
+            async with asyncio.timeout(self._timeout):
+                await self._free.acquire()
+        except TimeoutError:
+            raise BackendError(
+                f"s3: no turn within {self._timeout:g} s: max_requests={self._at_once} others were under way",
+                driver_error="obstore.TimeoutError",
+                retryable=True,
+            ) from None
         finally:
             if waits:
                 self._report.add("connections_waiting", -1)

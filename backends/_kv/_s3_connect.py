@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PROBE = "conditional-writes"
+_PACKS = "packs"
 _NO_VERSION = '"storescope"'  # an ETag that no object has
 
 
@@ -36,8 +37,10 @@ class S3Options:
         secret_access_key: The same.
         session_token: The same.
         connect_timeout: The longest wait for a connection, in seconds.
-        timeout: The longest wait for the answer to one request, in seconds.
+        timeout: The longest wait for the answer to one request, in seconds; and for its turn before.
         max_requests: How many requests are under way at once.
+        packs: Whether the records that a list finds are kept together too. The prefix remembers it: whoever opens
+            it later has packs, too.
     """
 
     endpoint: str = ""
@@ -48,6 +51,7 @@ class S3Options:
     connect_timeout: float = 5.0
     timeout: float = 10.0
     max_requests: int = 32
+    packs: bool = False
 
     @property
     def region(self) -> str:
@@ -121,10 +125,13 @@ def make_store(address: Address, options: S3Options) -> S3Store:
     )
 
 
-async def check_bucket(store: S3Store, address: Address, options: S3Options) -> None:
+async def check_bucket(store: S3Store, address: Address, options: S3Options) -> bool:
     """Make sure that the bucket is there, may be listed and written, and holds writes to their conditions.
 
-    It leaves one empty object, `conditional-writes`.
+    It leaves one empty object, `conditional-writes`; and `packs`, if it has packs.
+
+    Returns:
+        Whether it has packs.
 
     Raises:
         BackendError: If not.
@@ -133,6 +140,7 @@ async def check_bucket(store: S3Store, address: Address, options: S3Options) -> 
         async with asyncio.timeout(3 * options.timeout):
             await _list_one(store)
             await _check_conditions(store)
+            return await _has_packs(store, wanted=options.packs)
     except TimeoutError:
         raise BackendError(
             f"s3: no answer from {address.host} in time", driver_error="obstore.TimeoutError", retryable=True
@@ -158,6 +166,18 @@ async def _check_conditions(store: S3Store) -> None:
             "s3: this server does not hold writes to their conditions (If-None-Match, If-Match), "
             "which the KV layer needs; AWS S3 does, and so do MinIO and SeaweedFS"
         )
+
+
+async def _has_packs(store: S3Store, *, wanted: bool) -> bool:
+    """Return whether somebody has wanted packs. Who writes and does not know of them makes them lie."""
+    if wanted:
+        await store.put_async(_PACKS, b"", use_multipart=False)
+        return True
+    try:
+        await store.head_async(_PACKS)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 _CAUSES = {

@@ -18,6 +18,7 @@ _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _UNREACHED = re.compile(r"kind: Connect\b")
 _CLIENT, _SERVER = 400, 500  # HTTP statuses from these on
 _NOT_IMPLEMENTED = 501
+_TOO_MANY = 429  # Google and Cloudflare say it where S3 says 503 SlowDown
 _UNDECIDED = frozenset({500, 502, 504})  # 503 is a refusal: S3 says SlowDown
 
 
@@ -45,7 +46,8 @@ def read_answer(error: Exception) -> Answer:
 
 def is_retryable(answer: Answer) -> bool:
     """Return whether the same request may succeed later."""
-    return not _CLIENT <= answer.status < _SERVER and answer.status != _NOT_IMPLEMENTED
+    refused = _CLIENT <= answer.status < _SERVER and answer.status != _TOO_MANY
+    return not refused and answer.status != _NOT_IMPLEMENTED
 
 
 def backend_error(what: str, error: Exception, *, writes: bool = False) -> BackendError:

@@ -98,8 +98,9 @@ class Store(Generic[ValueT, MetadataT]):
         """
         record = Record(encode(value), self._places.starts(value), metadata)
         expected = ABSENT if expected_version is None else expected_version
-        writer = self._writer(await self._engine())
-        if not self._places.indexes:
+        engine = await self._engine()
+        writer = self._writer(engine)
+        if not self._places.indexes and not engine.packs:
             return await writer.put(key, record, expected=expected)
         written: Written = await writer.change(key, lambda _: record, expected=expected)
         return written.version
@@ -174,10 +175,7 @@ class Store(Generic[ValueT, MetadataT]):
         reader = self._reader(await self._engine())
         if not by:
             return await reader.page(prefix, cursor, limit)
-        if prefix or len(by) > 1:
-            raise InvalidRecordError("records are found by a prefix or by one index, not by several at once")
-        ((name, text),) = by.items()
-        return await reader.page_of_index(name, text, cursor, limit)
+        return await reader.page_of_index(*_one_way(prefix, by), cursor, limit)
 
     async def entries(
         self, *, prefix: str = "", **by: str
@@ -194,14 +192,11 @@ class Store(Generic[ValueT, MetadataT]):
             UnsupportedOperationError: If there is no such index.
             InvalidRecordError: If two ways to find are given at once.
         """
-        cursor: str | None = None
-        while True:
-            page = await self.page(prefix=prefix, cursor=cursor, limit=_MOST, **by)
+        reader = self._reader(await self._engine())
+        way = _one_way(prefix, by) if by else None
+        async for page in reader.pages_of_index(*way, _MOST) if way else reader.pages(prefix, _MOST):
             for entry in page.entries:
                 yield entry.key, entry
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     async def keys(self, *, prefix: str = "") -> AsyncIterator[str]:
         """Go through the keys in order, without loading anything else.
@@ -242,6 +237,14 @@ class Store(Generic[ValueT, MetadataT]):
 
     def _writer(self, engine: KvEngine) -> Writer:
         return Writer(engine, self._places, self._connection.report)
+
+
+def _one_way(prefix: str, by: dict[str, str]) -> tuple[str, str]:
+    """Return the one index to find records by, and the text."""
+    if prefix or len(by) > 1:
+        raise InvalidRecordError("records are found by a prefix or by one index, not by several at once")
+    (way,) = by.items()
+    return way
 
 
 _MOST = 500

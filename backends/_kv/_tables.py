@@ -72,14 +72,8 @@ class KvTable:
 
     async def list_session(self, tenant: str, session_id: str) -> list[Record]:
         """Return a session's records in order of first insertion: two round trips for every 500."""
-        records: list[Record] = []
-        cursor: str | None = None
-        while True:
-            page = await self._reader.page_of_index(_BY_SESSION, _key(tenant, session_id), cursor, _PAGE)
-            records += [await entry.value for entry in page.entries]
-            cursor = page.cursor
-            if cursor is None:
-                return records
+        pages = self._reader.pages_of_index(_BY_SESSION, _key(tenant, session_id), _PAGE)
+        return [await entry.value async for page in pages for entry in page.entries]
 
     async def scan(self, tenant: str | None, cursor: str | None, limit: int) -> ScanPage:
         """Return some of the tenant's records, or of everybody's, and the cursor of the rest."""

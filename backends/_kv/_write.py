@@ -3,6 +3,9 @@
 New index entries come first, then the record, then old entries go. Who is killed in between leaves entries too
 many, which readers see through, and never one too few. An entry goes only if it has the version that it had before
 the record left it, so that nobody who came back meanwhile loses theirs.
+
+Where the engine has packs, a record's entries in an order of insertion are renewed before each write of it, and it
+names their versions; `_pack.py` says why.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from storescope import BackendError, IndexConflictError, VersionConflictError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, conflict
+from storescope.backends._kv._entries import Entries
 from storescope.backends._kv._index import claimants, index_name, is_unique
 from storescope.backends._kv._record import beside, pauses, read_beside
 
@@ -39,6 +43,7 @@ class Writer:
         self._engine = engine
         self._places = places
         self._report = report
+        self._entries = Entries(engine, places)
 
     async def put(self, key: str, record: Record, *, expected: Expected = ANY) -> str:
         """Write a record of a store without indexes, and return its version: one round trip.
@@ -46,7 +51,7 @@ class Writer:
         Raises:
             VersionConflictError: If something else is stored than expected.
         """
-        return await self._put(key, record, [], expected)
+        return await self._put(key, record, [], {}, expected)
 
     @overload
     async def change(
@@ -98,10 +103,12 @@ class Writer:
                 return False
             if expected not in {ANY, entry.version}:
                 raise conflict()
-            entries = await self._versions(key, read_beside(entry)[0])
+            tails = read_beside(entry)[0]
+            entries = await self._entries.leave(key, tails)
             with suppress(VersionConflictError):
                 gone = await self._engine.delete(place, expected=entry.version)
-                await self._take_away(entries)
+                if not await self._entries.take_away(entries):
+                    await self._take_rest(key, tails)
                 return gone
             self._report.add("update_conflicts")
             await asyncio.sleep(pause)
@@ -110,20 +117,26 @@ class Writer:
     async def _swap(self, key: str, entry: Entry | None, record: Record) -> str:
         had = read_beside(entry)[0] if entry else []
         tails = await self.tails(record.starts, had)
-        old = await self._versions(key, set(had) - set(tails))
+        old = await self._entries.leave(key, set(had) - set(tails))
         new = [tail for tail in tails if tail not in had]
         new.sort(key=is_unique, reverse=True)  # first what may be refused
+        packed = self._entries.packed(tails)
         for tail in new:
-            await self.claim(key, tail)
-        version = await self._put(key, record, tails, entry.version if entry else ABSENT)
+            if tail not in packed:
+                await self.claim(key, tail)
+        renewed = await self._entries.renew(key, packed)
+        versions = {} if any(map(is_unique, tails)) else renewed
+        version = await self._put(key, record, tails, versions, entry.version if entry else ABSENT)
         if new:
             await self._confirm(key, new, entry, version)
-        await self._take_away(old)
+        await self._entries.take_away(old)
         return version
 
-    async def _put(self, key: str, record: Record, tails: list[str], expected: Expected) -> str:
-        place, metadata = self._places.record(key), beside(tails, record.metadata)
-        return await self._engine.put(place, record.value, metadata=metadata, expected=expected)
+    async def _put(
+        self, key: str, record: Record, tails: list[str], versions: dict[str, str], expected: Expected
+    ) -> str:
+        metadata = beside(tails, record.metadata, versions)
+        return await self._engine.put(self._places.record(key), record.value, metadata=metadata, expected=expected)
 
     async def tails(self, starts: Iterable[str], had: Iterable[str]) -> list[str]:
         """Return the tails of a record's entries: in an order of insertion, the one that it had, or a new one."""
@@ -211,20 +224,17 @@ class Writer:
             else:
                 await self._engine.put(place, before.value, metadata=before.metadata, expected=version)
 
-    async def _versions(self, key: str, tails: Iterable[str]) -> dict[str, Entry]:
-        """Return the record's own entries, by their places: one of a unique index may be another's by now."""
-        places = [self._places.entry(tail, key) for tail in tails]
-        if not places:
-            return {}
-        found = await self._engine.get_many(places, max_bytes=NO_LIMIT)
-        own = {b"", key.encode()}
-        return {place: entry for place, entry in zip(places, found, strict=True) if entry and entry.value in own}
+    async def _take_rest(self, key: str, tails: list[str]) -> None:
+        """Take away the entries that somebody renewed who wrote while the record was deleted.
 
-    async def _take_away(self, entries: dict[str, Entry]) -> None:
-        """Delete old entries. The record is written: what fails here leaves entries too many, and is no error."""
-        for place, entry in entries.items():
-            with suppress(BackendError, VersionConflictError):
-                await self._engine.delete(place, expected=entry.version)
+        S3 deletes what was written in between: a pack may have it by now, under the entry as it is. The other
+        entries may be those of a record that was written since; a number is given out once.
+        """
+        packed = self._entries.packed(tails)
+        try:
+            await self._entries.take_away(await self._entries.leave(key, packed))
+        except BackendError as error:
+            raise _applied(error) from None
 
 
 def _applied(error: BackendError) -> BackendError:

@@ -20,16 +20,18 @@ class Gate:
         upstream: The server; none if everything is refused.
         code: What it refuses with, at first every request.
         message: The text that DynamoDB would send along, which may hold what nobody must see.
+        status: The HTTP status.
 
     Attributes:
         left: How many of the next requests are refused.
         refused: How many were.
     """
 
-    def __init__(self, upstream: Dynalite | None, code: str, *, message: str = "") -> None:
+    def __init__(self, upstream: Dynalite | None, code: str, *, message: str = "", status: int = 400) -> None:
         self.left = 1_000_000
         self.refused = 0
         self._upstream = upstream
+        self._status = status
         self._answer = json.dumps({"__type": f"com.amazonaws.dynamodb#{code}", "message": message}).encode()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -52,7 +54,7 @@ class Gate:
         if self.left:
             self.left -= 1
             self.refused += 1
-            return 400, self._answer
+            return self._status, self._answer
         assert self._upstream is not None
         with closing(HTTPConnection("127.0.0.1", self._upstream.port)) as connection:
             connection.request("POST", "/", body, headers)

@@ -142,6 +142,14 @@ async def test_what_stays_throttled_is_retryable_and_was_not_applied(
     assert SECRET not in shown(caught.value)
 
 
+async def test_too_many_requests_for_a_gateway_are_retryable(aws_credentials: None) -> None:
+    """It has words of its own for that, but HTTP's status."""
+    with Gate(None, "SlowerPlease", message=SECRET, status=429) as gate:
+        error = await refusal(f"dynamodb://agents?region=eu-west-1&endpoint_url={gate.endpoint}")
+    assert error.retryable
+    assert not error.maybe_applied
+
+
 def behind(gate: Gate, server: Dynalite, url: str) -> str:
     return url.replace(server.endpoint, gate.endpoint)
 

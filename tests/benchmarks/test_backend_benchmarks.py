@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks import backend_calls, cluster_nodes, list_gets, list_memory, list_time, list_trips
+from benchmarks import backend_calls, cluster_nodes, kv_packs, list_gets, list_memory, list_time, list_trips
 from benchmarks._lists import Sizes
 from benchmarks._raw import UPDATES, message, same_calls, session
 from benchmarks._raw_postgres import RawPostgres
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.unmeasured
 
 QUICK = tuple(store for store in MEASURED if store != "dynamodb_local")
 STORES = (*QUICK, "dynalite")
-SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
+SMALL = Sizes(sessions=(2, 5), beside=5, others=30, rounds=2)
 
 
 @pytest.fixture(params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
@@ -84,7 +84,7 @@ async def test_the_benchmarks_of_lists_run(tmp_path: Path) -> None:
         (tmp_path / benchmark).mkdir()
     gets = await list_gets.run(tmp_path / "gets", messages=5, rounds=2)
     assert sum(row.limit is not None for row in gets.rows) == 1
-    time = await list_time.run(tmp_path / "time", QUICK, sizes=SMALL, rounds=2)
+    time = await list_time.run(tmp_path / "time", QUICK, sizes=SMALL)
     memory = await list_memory.run(tmp_path / "memory", QUICK, sizes=SMALL)
     for result in (time, memory):
         assert {row.name.partition(":")[0] for row in result.rows} == set(QUICK)
@@ -101,3 +101,12 @@ async def test_the_benchmark_of_a_cluster_s_nodes_runs(tmp_path: Path) -> None:
 async def test_a_list_is_one_round_trip_or_one_for_each_page(tmp_path: Path) -> None:
     result = await list_trips.run(tmp_path, ("redis", "postgres", "dynalite"), sizes=(1, 2_000))
     assert [row.value for row in result.rows] == [1, 1, 1, 1, 1, 3]  # of DynamoDB, one for each MB
+
+
+async def test_the_benchmark_of_packs_runs(tmp_path: Path) -> None:
+    """It has room for a list that is too short to be packed, as one of less than 33 is."""
+    result = await kv_packs.run(tmp_path, sizes=(3,))
+    figures = {row.name: row.value for row in result.rows}
+    assert len(figures) == 16
+    assert figures["with packs: the third list of 3"] == figures["without packs: the third list of 3"] + 1
+    assert figures["with packs: a message replaced"] == figures["without packs: a message replaced"] + 1

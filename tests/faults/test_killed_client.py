@@ -13,11 +13,12 @@ from uuid import uuid4
 import pytest
 
 from storescope.backends import open_backend
+from storescope.backends._kv import _pack
 from tests.faults.audit import audit
 from tests.faults.ledger import Fate, Ledger
 from tests.faults.plan import Plan
 from tests.faults.writer import TASKS
-from tests.rounds import SCALE
+from tests.rounds import LONG, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -142,10 +143,16 @@ async def test_a_killed_client_of_kv_over_postgres_loses_nothing(postgres_site: 
     )
 
 
-async def test_a_killed_client_of_kv_over_s3_loses_nothing(s3_site: S3Site) -> None:
+@pytest.mark.parametrize("packs", [True, False] if LONG else [True])
+async def test_a_killed_client_of_kv_over_s3_loses_nothing(
+    s3_site: S3Site, monkeypatch: pytest.MonkeyPatch, packs: bool
+) -> None:
+    """With packs, the lists that are held to the records come from these, from the third time on."""
+    monkeypatch.setattr(_pack, "FEW", 0)
     prefix = s3_site.url.partition("?")[0]
+    option = "&packs=true" if packs else ""
     await kill_again_and_again(
-        lambda: s3_site.url.replace(prefix, f"{prefix}-{uuid4().hex}"),
+        lambda: s3_site.url.replace(prefix, f"{prefix}-{uuid4().hex}") + option,
         s3_site.settle,
         rounds=SERVER_KV_ROUNDS,
         most_lines=100,

@@ -9,6 +9,8 @@ import pytest
 
 from storescope import call_context
 from storescope.backends import open_backend
+from storescope.backends._kv import _pack
+from storescope.backends._kv._memory import MemoryKv
 from storescope.conformance import CASES, Reopen, Subject, run
 from tests.backends.test_concurrency import EACH, PROCESSES, release_together, start
 from tests.conformance import wrapping
@@ -22,31 +24,53 @@ def shared(url: str) -> bool:
     return not url.startswith("kv+memory:")
 
 
-def cases(*, slow: bool) -> tuple[Case, ...]:
-    """Return the cases to run; what starts processes, or takes long on a slow store, waits for make test-long."""
+def cases(url: str) -> tuple[Case, ...]:
+    """Return the cases to run; what starts processes, or takes long where writes reach a disk, waits.
+
+    The tables are the same on every engine, so one runs the rest; what engines promise has tests of its own. On
+    them messages are what parts are, and sessions what sandboxes and setups are.
+    """
     if LONG:
         return CASES
-    if slow:
-        return tuple(case for case in CASES if case.kind == "core" and "concurrent" not in case.name)
-    return tuple(case for case in CASES if not case.needs_reopen)
+    if not shared(url):
+        return tuple(case for case in CASES if not case.needs_reopen)
+    core = [case for case in CASES if case.kind == "core" and "concurrent" not in case.name]
+    return tuple(case for case in core if case.name.startswith(("message/", "session/")))
 
 
-@pytest.mark.unmeasured
-async def test_the_suite_passes_under_all_layers(kv_backend_url: str) -> None:
-    """Bare, and under each layer alone, it runs in make test-long (tests/conformance)."""
-    reopen = (
-        Reopen(f"{wrapping.__file__}:open_wrapped", (kv_backend_url, "all")) if shared(kv_backend_url) else None
-    )
-    async with wrapping.open_wrapped(kv_backend_url, "all") as handlers:
-        results = await run(Subject(handlers, reopen), cases(slow="s3:" in kv_backend_url))
+async def run_suite(url: str) -> None:
+    reopen = Reopen(f"{wrapping.__file__}:open_wrapped", (url, "all")) if shared(url) else None
+    async with wrapping.open_wrapped(url, "all") as handlers:
+        results = await run(Subject(handlers, reopen), cases(url))
     wrong = [result for result in results if result.status != "pass"]
     assert not [f"{result.case.name}: {result.why}" for result in wrong if reopen or not result.case.needs_reopen]
 
 
 @pytest.mark.unmeasured
+async def test_the_suite_passes_under_all_layers(kv_backend_url: str) -> None:
+    """Bare, and under each layer alone, it runs in make test-long (tests/conformance)."""
+    if LONG or not kv_backend_url.startswith(("kv+memory:", "kv+s3:")):  # with packs, they do all this too
+        await run_suite(kv_backend_url)
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("kind", ["memory", "s3"])
+async def test_the_suite_passes_with_packs(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short lists are packed too, from the second time on that they are read."""
+    monkeypatch.setattr(_pack, "FEW", 0)
+    if kind == "memory":
+        monkeypatch.setattr(MemoryKv, "packs", True)
+        await run_suite("kv+memory:")
+    else:
+        await run_suite(f"kv+{request.getfixturevalue('s3_url')}&packs=true")
+
+
+@pytest.mark.unmeasured
 async def test_fifty_updates_from_several_processes_survive(kv_backend_url: str) -> None:
     """Each writes only over the version that it has read."""
-    if not shared(kv_backend_url):
+    if not (shared(kv_backend_url) if LONG else kv_backend_url.startswith(("kv+local:", "kv+s3:"))):
         return
     async with open_backend(kv_backend_url) as backend:
         await backend["message.set"](id="r", value={"sessionId": "s"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from hypothesis import settings
@@ -12,7 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from storescope import IndexConflictError, VersionConflictError
 from storescope.backends import Index, create_kv
-from tests.rounds import LONG
+from storescope.backends._kv import _pack
+from storescope.backends._kv._memory import MemoryKv
+from tests.rounds import SCALE
+
+if TYPE_CHECKING:
+    import pytest
 
 KEYS = st.sampled_from(["a", "a/", "a/b", "é", "\x01", "\x02"])
 TEXTS = st.sampled_from(["", "s", "s\x01", "s\x01t", "\x02", "ü"])
@@ -120,9 +125,17 @@ class StoreAgainstDict(RuleBasedStateMachine):
         self.runner.close()
 
 
+def check(url: str, examples: int) -> None:
+    bounds = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(type("OnThisStore", (StoreAgainstDict,), {"url": url}), settings=bounds)
+
+
 def test_a_store_is_a_dict(engine_url: str) -> None:
     """On the dict in memory often; a server takes longer, and its engine is what may differ."""
-    examples = 40 if engine_url == "memory:" else 20 if LONG else 2
-    bounds = settings(max_examples=examples, stateful_step_count=30, deadline=None)
-    machine = type("OnThisStore", (StoreAgainstDict,), {"url": engine_url})
-    run_state_machine_as_test(machine, settings=bounds)
+    check(engine_url, 20 * SCALE if engine_url == "memory:" else 20 if SCALE > 1 else 2)
+
+
+def test_a_store_with_packs_is_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryKv, "packs", True)
+    monkeypatch.setattr(_pack, "FEW", 0)
+    check("memory:", 15 * SCALE)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from storescope import BackendError, InvalidRecordError
 from storescope.backends import create_kv, open_backend
 from storescope.backends._kv._object_names import key_of, name_of
+from tests.rounds import LONG
 from tests.s3_server import S3Server
 from tests.servers import free_port
 
@@ -109,6 +110,65 @@ async def test_a_bucket_without_conditional_writes(heedless_server: int) -> None
     assert "If-None-Match, If-Match" in str(error)
     assert "KV layer needs" in str(error)
     assert not error.retryable
+
+
+async def test_a_server_that_has_too_many_requests() -> None:
+    """429, as Google and Cloudflare say it: nothing was done, and later it may be."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        error = await refused(f"s3://tests?endpoint={endpoint}&access_key_id=a&secret_access_key=secret-1")
+    assert "429" in str(error.driver_error)
+    assert error.retryable
+    assert not error.maybe_applied
+
+
+async def test_a_turn_that_does_not_come(s3_url: str) -> None:
+    """Whoever waits longer for it than for an answer is told so; and no turn is lost."""
+    async with open_backend(f"kv+{s3_url}", max_requests=1) as backend:
+        engine: Any = backend._engine._engine  # type: ignore[attr-defined] # the KV engine below
+        engine._timeout = 0.1
+        async with engine._turn():
+            for call in (backend["setup.get"](id="s"), backend["setup.set"](id="s", value={})):
+                with pytest.raises(BackendError, match="max_requests") as caught:
+                    await call
+                assert caught.value.retryable
+                assert not caught.value.maybe_applied
+        engine._timeout = 10
+        assert await backend["setup.get"](id="s") is None
+
+
+async def test_packs(s3_url: str) -> None:
+    """A long list is two requests, the third time; and whoever opens the bucket later has packs, asked or not."""
+    many = 900 if LONG else 40
+    async with open_backend(f"kv+{s3_url}&packs=true") as backend:
+        parts = [{"sessionId": "s", "n": number} for number in range(many)]
+        for number, part in enumerate(parts):
+            await backend["part.set"](id=f"p{number}", value=part)
+    async with open_backend(f"kv+{s3_url}") as backend:
+        engine: Any = backend._engine._engine  # type: ignore[attr-defined] # the KV engine below
+        requests, request = [], engine.request
+
+        async def counted(*arguments: Any, **options: Any) -> Any:
+            requests.append(arguments)
+            return await request(*arguments, **options)
+
+        engine.request = counted
+        pages = -(-many // 500)
+        for expected in (many + 3 * pages, many + 3 * pages, 2 * pages):
+            requests.clear()
+            assert await backend["part.listBySession"](session_id="s") == parts
+            assert len(requests) == expected
+        for number in range(many):
+            assert await backend.admin.purge("part", f"p{number}")
+        assert (await engine.list("")).keys == []
 
 
 async def test_a_key_that_is_too_long_for_an_object(s3_url: str) -> None:
