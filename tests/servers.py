@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 

@@ -22,6 +22,7 @@ from tests.audit.disk_calls import (
     recovered,
 )
 from tests.faults.disks import FaultyDisk, faulty_disk
+from tests.machine_clock import machine_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -233,10 +234,10 @@ async def test_an_override_is_told_and_ended_while_the_disk_hangs(folder: Folder
 async def test_closing_a_log_that_was_idle_when_its_disk_hung_is_bounded(durability: str, folder: Folder) -> None:
     log = folder.open(durability)
     folder.disk.hung()
-    begun = time.monotonic()
+    begun = machine_seconds()
     with pytest.raises(AuditError):
         await asyncio.to_thread(log.close)
-    assert time.monotonic() - begun < CLOSE_SECONDS + SLACK
+    assert machine_seconds() - begun < CLOSE_SECONDS + SLACK
 
 
 @WITH_THREAD
@@ -246,14 +247,14 @@ async def test_closing_on_a_disk_that_hangs_is_bounded(durability: str, folder: 
     await calls.some(2, 2)
     folder.disk.hung()
     check_answers(await calls.some(2, 2), "refuse_writes")
-    begun = time.monotonic()
+    begun = machine_seconds()
     async with never_blocked():
         with pytest.raises(AuditError):
             await asyncio.to_thread(log.close)
-    assert time.monotonic() - begun < CLOSE_SECONDS + SLACK
+    assert machine_seconds() - begun < CLOSE_SECONDS + SLACK
     assert (await calls.write()).refused
     folder.disk.well()
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + 30
     while records(folder.real)[-1]["phase"] != "seal":  # its thread still does what it was told
         assert time.monotonic() < give_up
         await asyncio.sleep(0.05)
@@ -265,9 +266,9 @@ async def test_closing_on_a_disk_that_hangs_is_bounded(durability: str, folder: 
 @EACH_ANSWER
 async def test_opening_on_a_disk_that_hangs_is_bounded(on_failure: str, durability: str, folder: Folder) -> None:
     folder.disk.hung()
-    begun = time.monotonic()
+    begun = machine_seconds()
     log = await asyncio.to_thread(folder.open, durability)
-    assert time.monotonic() - begun < TIMEOUT + SLACK
+    assert machine_seconds() - begun < TIMEOUT + SLACK
     calls = Calls(log, on_failure)
     async with never_blocked():
         made = await calls.some(5, 5)

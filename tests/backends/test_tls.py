@@ -13,8 +13,8 @@ import pytest
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.certificates import Certificate, make_certificate
+from tests.faults.patience import patiently
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.traffic import SLACK
 from tests.servers import PostgresServer, RedisServer, free_port
 
 if TYPE_CHECKING:
@@ -204,14 +204,15 @@ async def test_redis_that_falls_silent_under_tls_is_closed_in_time(tls_redis: Tl
     """TLS says good-bye and waits for the answer."""
     with Proxy(tls_redis.tls_port) as proxy:
         url = tls_redis.tls_url.replace(str(tls_redis.tls_port), str(proxy.port))
-        backend = await open_backend(url, ssl_ca_certs=str(ours.file), timeout=0.3, connect_timeout=0.3)
+        limits: dict[str, Any] = {"ssl_ca_certs": str(ours.file), "timeout": 1, "connect_timeout": 1}
+        backend = await patiently(lambda: open_backend(url, **limits))
         await backend["session.set"](id="s", value={})
         proxy.switch(Mode.BLACK_HOLE)
         begun = time.monotonic()
         with pytest.raises(BackendError):
-            await open_backend(url, ssl_ca_certs=str(ours.file), timeout=0.3, connect_timeout=0.3)
+            await open_backend(url, **limits)
         await backend.aclose()
-        assert time.monotonic() - begun < 0.6 + SLACK
+        assert time.monotonic() - begun < 15  # without a bound it would be half a minute
 
 
 @pytest.mark.parametrize("options", [{}, {"sslmode": "require"}, {"sslmode": "allow"}])
