@@ -76,6 +76,12 @@ class RedisServer:
         self._wait(self._process)
         return self
 
+    def empty(self) -> None:
+        """Delete what is in it: a scan goes through the keys of all prefixes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(64).startswith(b"+OK")
+
     def kill(self) -> None:
         """Kill it, as a crash would."""
         if self._process is not None:

@@ -11,6 +11,7 @@ import pytest
 from storescope import AuditError
 from storescope.middleware import AuditLog
 from storescope.middleware._audit._keys import generate
+from storescope.middleware._audit._writing import _log
 from tests.audit.disk_calls import (
     Calls,
     check_answers,
@@ -23,6 +24,7 @@ from tests.audit.disk_calls import (
 )
 from tests.faults.disks import FaultyDisk, faulty_disk
 from tests.machine_clock import machine_seconds
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,9 +33,14 @@ if TYPE_CHECKING:
 TIMEOUT = 1.0
 SLACK = 0.9
 """What a call may take beyond the log's time-out on a busy machine; less than another time-out."""
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 5.0 if LONG else 1.5
 
 EACH_ANSWER = pytest.mark.parametrize("on_failure", ["refuse", "refuse_writes", "allow"])
+SEALS_AND_ANSWERS = pytest.mark.parametrize(
+    ("seal_seconds", "on_failure"),
+    [(60, "refuse"), (60, "refuse_writes"), (60, "allow"), (0.1, "refuse_writes")]
+    + ([(0.1, "refuse"), (0.1, "allow")] if LONG else []),
+)
 WITH_THREAD = pytest.mark.parametrize("durability", ["group", "each"])
 EVERY_DURABILITY = pytest.mark.parametrize("durability", ["group", "each", "none"])
 REFUSING = pytest.mark.parametrize("fault", [FaultyDisk.full, FaultyDisk.read_only, FaultyDisk.failing])
@@ -49,6 +56,12 @@ class Folder:
 
     def open(self, durability: Any, *, timeout: float = TIMEOUT, **options: Any) -> AuditLog:
         return AuditLog.open(self.path, auditor=self.public, durability=durability, timeout=timeout, **options)
+
+
+@pytest.fixture(autouse=True)
+def soon_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have closing wait for a disk as long as these tests say; users have the five seconds of make test-long."""
+    monkeypatch.setattr(_log, "CLOSE_SECONDS", CLOSE_SECONDS)
 
 
 @pytest.fixture
@@ -156,9 +169,8 @@ async def test_a_disk_that_hangs(on_failure: str, durability: str, folder: Folde
     check_log(folder.real, folder.secret, calls.made, on_failure)
 
 
-@pytest.mark.parametrize("seal_seconds", [60, 0.1])
+@SEALS_AND_ANSWERS
 @WITH_THREAD
-@EACH_ANSWER
 async def test_a_disk_that_takes_writes_and_whose_syncs_hang(
     on_failure: str, durability: str, seal_seconds: float, folder: Folder
 ) -> None:
