@@ -347,7 +347,7 @@ class TestFollow:
         write(tmp_path / "audit", "a", 1, [line("a", 1, 1)])
         command = f"{PROGRAM} audit show audit --follow | head -n 1"
         done = subprocess.run(
-            command, shell=True, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=30
+            command, shell=True, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60
         )
         assert done.stderr == ""
         assert len(done.stdout.splitlines()) == 1
@@ -390,7 +390,7 @@ class _Follower:
         self.process.send_signal(signal.SIGINT)
 
     def rest(self) -> tuple[str, str]:
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return out, err.strip()
 
     def cpu_seconds(self) -> float:

@@ -37,7 +37,7 @@ SERVERS = {
 }
 """The URL that the docs name -> the fixture whose URL stands for it."""
 CHANGE_NO_PROCESS = {"audit", "dashboards", "dynamodb", "residency", "token"}
-"""The commands that may run in this process, which spares starting one for each."""
+"""The commands that may run in this process, which spares starting one for each; a move listens to signals."""
 DOCUMENTED_BRIDGE = "http://127.0.0.1:8377"
 
 
@@ -136,7 +136,7 @@ def _run_commands(text: str, viewers: Viewers) -> str:
         if viewers.serves(words):
             printed = viewers.start(words, path)
             continue
-        if words[0] == "storescope" and words[1] in CHANGE_NO_PROCESS:
+        if words[0] == "storescope" and words[1] in CHANGE_NO_PROCESS and words[2] != "move":
             done = storescope_here(*words[1:], cwd=Path.cwd())
         else:
             done = subprocess.run(
