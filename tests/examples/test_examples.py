@@ -30,7 +30,7 @@ MAPS: dict[str, dict[str, str]] = {"corrected": {}, **({"handlers": LOST} if LON
 
 def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, EXAMPLES / name, *arguments], check=False, capture_output=True, text=True, timeout=60
+        [sys.executable, EXAMPLES / name, *arguments], check=False, capture_output=True, text=True, timeout=110
     )
 
 
