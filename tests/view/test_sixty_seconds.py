@@ -32,7 +32,7 @@ def test_the_first_trace(
     environment = tmp_path / "venv"
     # The pip of this environment installs into that one, which spares the making of another pip.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python"]
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
     install, view = blocks("sh")[0].splitlines()
     (program,) = blocks("python")
     assert install == "pip install 'storescope[view]'"
