@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
 
 import pytest
 
-from benchmarks import _rounds, backend_calls, cluster_nodes, list_gets, list_memory, list_time, list_trips
+from benchmarks import backend_calls, cluster_nodes, list_gets, list_memory, list_time, list_trips
 from benchmarks._lists import Sizes
 from benchmarks._raw import UPDATES, message, same_calls, session
 from benchmarks._raw_postgres import RawPostgres
@@ -30,13 +29,6 @@ SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
 
 
 SPACES = count()
-
-
-@pytest.fixture(autouse=True)
-def no_great_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Collect no garbage before each round: in a process full of tests it takes longer than what is measured."""
-    for module in (_rounds, list_memory):
-        monkeypatch.setattr(module, "gc", Mock())
 
 
 @pytest.fixture(scope="module", params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])

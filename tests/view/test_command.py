@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import socket
@@ -135,12 +134,6 @@ def _verdict(url: str) -> Any:
     while (verdict := get(url, "/api/status").json["audit"]["verdict"]) != "intact" and time.monotonic() < give_up:
         time.sleep(0.1)
     return verdict
-
-
-@pytest.mark.unmeasured
-def test_the_plain_demo_prints_json_alone(tmp_path: Path) -> None:
-    done = storescope("demo", "--json", "--backend", "memory:", cwd=tmp_path)
-    assert json.loads(done.stdout)["audit"]["verdict"] == "intact"
 
 
 def test_an_audit_folder_and_key_are_taken(tmp_path: Path) -> None:
