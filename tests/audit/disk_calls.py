@@ -142,6 +142,14 @@ def gaps(folder: Path) -> int:
     return sum(record["unlogged"] for record in records(folder) if record["phase"] == "gap")
 
 
+async def at_work(calls: Calls) -> None:
+    """Make some calls at once until all are logged: a busy machine may take longer than one of them may."""
+    give_up = time.monotonic() + 30
+    while any(call.refused for call in await calls.some(2, 2)):
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.05)
+
+
 async def recovered(calls: Calls, folder: Path) -> None:
     """Make calls until the log takes them again, as it must within seconds."""
     give_up = time.monotonic() + 30

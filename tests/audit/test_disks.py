@@ -14,6 +14,7 @@ from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._writing import _log
 from tests.audit.disk_calls import (
     Calls,
+    at_work,
     check_answers,
     check_log,
     check_seconds,
@@ -78,7 +79,7 @@ async def test_a_disk_that_refuses(
 ) -> None:
     async with folder.open(durability) as log:
         calls = Calls(log, on_failure)
-        check_answers(await calls.some(2, 2), "allow")
+        await at_work(calls)
         fault(folder.disk)
         async with never_blocked():
             one_by_one = [await calls.write(), await calls.read(), await calls.write(), await calls.read()]
@@ -157,7 +158,7 @@ async def test_a_disk_that_is_too_slow(on_failure: str, durability: str, folder:
 async def test_a_disk_that_hangs(on_failure: str, durability: str, folder: Folder) -> None:
     async with folder.open(durability) as log:
         calls = Calls(log, on_failure)
-        check_answers(await calls.some(2, 2), "allow")
+        await at_work(calls)
         folder.disk.hung()
         async with never_blocked():
             made = [await calls.write(), await calls.read(), *await calls.some(10, 10), await calls.write()]
@@ -165,7 +166,7 @@ async def test_a_disk_that_hangs(on_failure: str, durability: str, folder: Folde
         check_seconds(made, TIMEOUT + SLACK)
         folder.disk.well()
         await recovered(calls, folder.real)
-        check_answers(await calls.some(2, 2), "allow")
+        await at_work(calls)
     check_log(folder.real, folder.secret, calls.made, on_failure)
 
 

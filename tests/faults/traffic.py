@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SLACK = 3.0
 """Seconds that a call may take beyond its limit on a machine that is busy."""
 
-RECOVERY = 20.0
+RECOVERY = 60.0
 """Seconds within which every writer must get on again once a fault is over."""
 
 _SECRETS = (CANARY, PostgresServer.PASSWORD, S3Server.KEY, S3Server.SECRET)
