@@ -123,7 +123,7 @@ def tls_postgres(ours: Certificate) -> Generator[TlsPostgres, None, None]:
     server.remove()
 
 
-async def refusal(url: str, seconds: float = 30, **options: Any) -> BackendError:
+async def refusal(url: str, seconds: float = 30, /, **options: Any) -> BackendError:
     """Return how an attempt to open it ends; who gets no answer at all waits for those seconds."""
     with pytest.raises(BackendError) as caught:
         await open_backend(url, timeout=seconds, **options)

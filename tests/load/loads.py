@@ -68,7 +68,7 @@ class Samples:
     """One scrape, parsed as Prometheus does it."""
 
     def __init__(self, url: str) -> None:
-        response = httpx.get(url, headers={"Accept": OPEN_METRICS}, trust_env=False)
+        response = httpx.get(url, headers={"Accept": OPEN_METRICS}, trust_env=False, timeout=60)
         self.text = response.text
         families: Any = text_string_to_metric_families(self.text)  # type: ignore[no-untyped-call] # theirs
         self._samples: list[Sample] = [sample for family in families for sample in family.samples]
