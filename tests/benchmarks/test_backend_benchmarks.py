@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +28,7 @@ STORES = (*QUICK, "dynalite")
 SMALL = Sizes(sessions=(2, 5), beside=5, others=30)
 
 
-SPACES = count()
+SPACES = cycle(range(16))  # as many as Redis has databases
 
 
 @pytest.fixture(scope="module", params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
