@@ -27,8 +27,13 @@ _PATIENCE = 300 if LONG else 60
 """Seconds that a call on DynamoDB may take: a dozen moves of one record are in line, of ten requests each."""
 
 
-# The machines are shared and noisy: how long an example takes says nothing.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The machines are shared and noisy: how long an example takes says nothing. Those are few, but in make test-long.
+settings.register_profile(
+    "shared",
+    deadline=None,
+    max_examples=100 if LONG else 40,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("shared")
 
 
@@ -64,6 +69,7 @@ def shared_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[R
 @pytest.fixture
 def redis_url(shared_redis_server: RedisServer) -> str:
     """The URL of the session's server, with a prefix that no other test has."""
+    shared_redis_server.empty()
     return f"{shared_redis_server.url}?prefix=test-{uuid4().hex}"
 
 
@@ -86,6 +92,8 @@ def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[
 @pytest.fixture
 def redis_cluster_url(shared_redis_cluster: RedisCluster) -> str:
     """The URL of the session's cluster, with a prefix that no other test has."""
+    for node in shared_redis_cluster.nodes:
+        node.empty()
     return f"{shared_redis_cluster.url}?prefix=test-{uuid4().hex}"
 
 

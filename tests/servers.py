@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -75,6 +75,12 @@ class RedisServer:
             )
         self._wait(self._process)
         return self
+
+    def empty(self) -> None:
+        """Delete what is in it: a scan goes through the keys of all prefixes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(64).startswith(b"+OK")
 
     def kill(self) -> None:
         """Kill it, as a crash would."""

@@ -19,6 +19,8 @@ def build_wheel(folder: Path) -> Path:
             target.symlink_to(source.readlink())
         elif source.exists():
             target.write_bytes(source.read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")]
+    # Not isolated: the build's own environment would be downloaded and made anew.
+    options = ("--no-build-isolation", "--disable-pip-version-check", "-q", "--no-deps", "-w", str(folder))
+    command = [sys.executable, "-m", "pip", "wheel", *options, str(folder / "source")]
     subprocess.run(command, check=True, capture_output=True, timeout=110)
     return next(folder.glob("*.whl"))

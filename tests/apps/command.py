@@ -14,8 +14,14 @@ from unittest import mock
 import pytest
 
 from storescope.apps import main
+from tests.rounds import LONG
 
 PROGRAM = Path(sys.executable).parent / "storescope"
+WRONG_BACKENDS = [
+    ("redis://user:secret@127.0.0.1:1/0", "127.0.0.1:1"),
+    *([("postgre:x", "scheme"), ("nonsense", "URL")] if LONG else ()),
+]
+"""Those that cannot be opened -> what is said; opening them has tests of its own."""
 _COLUMNS = {"COLUMNS": "100"}
 
 

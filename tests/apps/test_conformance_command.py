@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storescope.conformance import CASES
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 SECRET = "canary-77b1"
@@ -35,6 +37,14 @@ async def handlers():
 """
 
 
+@pytest.fixture(autouse=True)
+def modules_as_before(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The command imports a user's module from the current folder; the next one has the same name."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    yield
+    sys.modules.pop("my_module", None)
+
+
 def write(folder: Path, code: str) -> None:
     (folder / "my_module.py").write_text(code)
 
@@ -52,12 +62,12 @@ def test_a_map_that_keeps_the_core_exits_0_though_it_lacks_promises(tmp_path: Pa
 
 def test_with_promises_a_promise_that_is_not_kept_exits_1(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
-    assert storescope("conformance", "my_module.py:handlers", "--promises", cwd=tmp_path).returncode == 1
+    assert storescope_here("conformance", "my_module.py:handlers", "--promises", cwd=tmp_path).returncode == 1
 
 
 def test_a_core_case_that_fails_exits_1_and_says_why_in_full(tmp_path: Path) -> None:
     write(tmp_path, BROKEN)
-    done = storescope("conformance", "my_module:handlers", cwd=tmp_path)
+    done = storescope_here("conformance", "my_module:handlers", cwd=tmp_path)
     assert done.returncode == 1
     assert "the core contract is broken" in done.stdout
     text = " ".join(done.stdout.split())
@@ -69,7 +79,7 @@ def test_a_core_case_that_fails_exits_1_and_says_why_in_full(tmp_path: Path) -> 
 
 def test_plain_dicts_are_not_blamed_for_what_other_processes_do_not_see(tmp_path: Path) -> None:
     write(tmp_path, UPDATES)
-    done = storescope("conformance", "my_module:handlers", "--json", cwd=tmp_path)
+    done = storescope_here("conformance", "my_module:handlers", "--json", cwd=tmp_path)
     cases = {case["name"]: case for case in json.loads(done.stdout)["cases"]}
     shared = cases["session/updates_from_processes_survive"]
     assert (shared["status"], shared["why"]) == (
@@ -81,7 +91,7 @@ def test_plain_dicts_are_not_blamed_for_what_other_processes_do_not_see(tmp_path
 
 def test_json_has_every_case_and_nothing_that_the_module_prints(tmp_path: Path) -> None:
     write(tmp_path, f"print('hello')\n{GOOD}")
-    done = storescope("conformance", "my_module:handlers", "--json", cwd=tmp_path)
+    done = storescope_here("conformance", "my_module:handlers", "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert done.returncode == 0
     assert "hello" in done.stderr
@@ -94,9 +104,9 @@ def test_json_has_every_case_and_nothing_that_the_module_prints(tmp_path: Path) 
 
 def test_a_map_that_requires_a_tenant_gets_one(tmp_path: Path) -> None:
     write(tmp_path, TENANTS)
-    assert storescope("conformance", "my_module:handlers", cwd=tmp_path).returncode == 1
+    assert storescope_here("conformance", "my_module:handlers", cwd=tmp_path).returncode == 1
     arguments = ("my_module:handlers", "--tenant", "acme", "--promises")
-    done = storescope("conformance", *arguments, cwd=tmp_path)
+    done = storescope_here("conformance", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
 
@@ -131,7 +141,7 @@ number, empty, misspelt = 7, {}, {"session.gte": print}
     (tmp_path / "exiting.py").write_text("import sys; sys.exit(3)")
     (tmp_path / "invalid.py").write_text("def handlers(:")
     (tmp_path / "ids").write_text("s1\n")
-    assert says in assert_one_line(storescope("conformance", target, *mode, cwd=tmp_path), 2)
+    assert says in assert_one_line(storescope_here("conformance", target, *mode, cwd=tmp_path), 2)
 
 
 STORED = f"""
@@ -157,7 +167,7 @@ def dry_run(folder: Path, name: str, ids: str, *options: str) -> tuple[int, str]
     write(folder, STORED)
     (folder / "ids").write_text(ids)
     arguments = (f"my_module:{name}", "--dry-run", "--sessions", "ids", *options)
-    done = storescope("conformance", *arguments, cwd=folder)
+    done = storescope_here("conformance", *arguments, cwd=folder)
     assert SECRET not in done.stdout + done.stderr
     return done.returncode, done.stdout
 
@@ -228,7 +238,7 @@ class Map(dict):
 handlers = Map({"setup.get": print})
 """
     write(tmp_path, code)
-    done = storescope("conformance", "my_module:handlers", "--dry-run", cwd=tmp_path)
+    done = storescope_here("conformance", "my_module:handlers", "--dry-run", cwd=tmp_path)
     assert done.returncode == 1
     assert "\n  setup 'u1' of tenant 'acme': setup.set: value['id'] must equal id" in done.stdout
     assert "Not looked at" not in done.stdout
@@ -236,7 +246,7 @@ handlers = Map({"setup.get": print})
 
 def test_a_map_without_a_scan_says_what_it_needs(tmp_path: Path) -> None:
     write(tmp_path, STORED)
-    line = assert_one_line(storescope("conformance", "my_module:handlers", "--dry-run", cwd=tmp_path), 2)
+    line = assert_one_line(storescope_here("conformance", "my_module:handlers", "--dry-run", cwd=tmp_path), 2)
     assert "--sessions FILE" in line
 
 
@@ -253,7 +263,7 @@ def test_sessions_that_cannot_be_used_exit_2(
 ) -> None:
     write(tmp_path, STORED)
     (tmp_path / "ids").write_bytes(content)
-    done = storescope("conformance", "my_module:handlers", "--sessions", "ids", *options, cwd=tmp_path)
+    done = storescope_here("conformance", "my_module:handlers", "--sessions", "ids", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr

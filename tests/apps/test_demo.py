@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from storescope.backends import open_backend
-from tests.apps.command import PROGRAM, assert_one_line, storescope
+from tests.apps.command import PROGRAM, WRONG_BACKENDS, assert_one_line, storescope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the agent to look at, with a file that is no text and one that may not be read."""
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("demo") / "project"
     folder.mkdir()
     (folder / "README.md").write_text("# Wonders\n\nfour words are here\n")
     (folder / "picture.bin").write_bytes(b"\0\1\2" * 1000)
@@ -45,10 +46,16 @@ def storage_spans(nodes: list[dict[str, Any]]) -> list[str]:
     return names
 
 
+@pytest.fixture(scope="module")
+def ran(project: Path) -> tuple[Path, dict[str, Any]]:
+    """Where the demo ran once, and what it reported."""
+    return project.parent, report(project.parent, "--folder", project)
+
+
 @pytest.mark.unmeasured
-async def test_what_the_agent_did_is_really_stored(project: Path, tmp_path: Path) -> None:
-    found = report(tmp_path, "--folder", project)
-    async with open_backend(f"local:{tmp_path / '.storescope'}") as backend:
+async def test_what_the_agent_did_is_really_stored(ran: tuple[Path, dict[str, Any]]) -> None:
+    cwd, found = ran
+    async with open_backend(f"local:{cwd / '.storescope'}") as backend:
         messages = await backend["message.listBySession"](session_id=found["session"])
         parts = await backend["part.listBySession"](session_id=found["session"])
         session = await backend["session.get"](id=found["session"])
@@ -65,14 +72,14 @@ async def test_what_the_agent_did_is_really_stored(project: Path, tmp_path: Path
 
 
 @pytest.mark.unmeasured
-def test_spans_metrics_and_audit_log_agree(project: Path, tmp_path: Path) -> None:
-    found = report(tmp_path, "--folder", project)
+def test_spans_metrics_and_audit_log_agree(ran: tuple[Path, dict[str, Any]]) -> None:
+    cwd, found = ran
     spans = storage_spans(found["trace"])
     calls = {row["operation"]: row["calls"] for row in found["metrics"]}
     denied = 1  # made after the trace was taken
     assert sum(calls.values()) == len(spans) + denied
     assert all(calls[name] == spans.count(name) + (name == "session.get") for name in calls)
-    lines = next((tmp_path / found["audit"]["folder"]).glob("*.jsonl")).read_text().splitlines()
+    lines = next((cwd / found["audit"]["folder"]).glob("*.jsonl")).read_text().splitlines()
     outcomes = [record for record in map(json.loads, lines) if record["phase"] == "outcome"]
     assert len(outcomes) == sum(calls.values())
     assert found["audit"]["verdict"] == "intact"
@@ -80,8 +87,8 @@ def test_spans_metrics_and_audit_log_agree(project: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.unmeasured
-def test_the_denial_is_explained_and_reaches_no_backend(project: Path, tmp_path: Path) -> None:
-    denial = report(tmp_path, "--folder", project)["denial"]
+def test_the_denial_is_explained_and_reaches_no_backend(ran: tuple[Path, dict[str, Any]]) -> None:
+    denial = ran[1]["denial"]
     assert denial["code"] == "call_region_forbidden"
     assert denial["rule"] == "eu-only"
     assert denial["backend_contacted"] is False
@@ -90,9 +97,9 @@ def test_the_denial_is_explained_and_reaches_no_backend(project: Path, tmp_path:
 
 
 @pytest.mark.unmeasured
-def test_a_second_run_adds_a_stream_to_the_same_log(project: Path, tmp_path: Path) -> None:
-    report(tmp_path, "--folder", project)
-    again = report(tmp_path, "--folder", project)
+def test_a_second_run_adds_a_stream_to_the_same_log(ran: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    shutil.copytree(ran[0], tmp_path / "again")
+    again = report(tmp_path / "again")
     assert "2 streams" in again["audit"]["summary"]
     assert again["audit"]["verdict"] == "intact"
 
@@ -166,14 +173,7 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize(
-    ("backend", "says"),
-    [
-        ("postgre:x", "scheme"),
-        ("redis://user:secret@127.0.0.1:1/0", "127.0.0.1:1"),
-        ("nonsense", "URL"),
-    ],
-)
+@pytest.mark.parametrize(("backend", "says"), WRONG_BACKENDS)
 def test_a_backend_that_cannot_be_opened_is_one_line(backend: str, says: str, tmp_path: Path) -> None:
     line = assert_one_line(storescope("demo", "--backend", backend, cwd=tmp_path), 2)
     assert says in line

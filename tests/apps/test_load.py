@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.apps.command import PROGRAM, assert_one_line, storescope, storescope_here
+from tests.apps.command import PROGRAM, WRONG_BACKENDS, assert_one_line, storescope, storescope_here
 from tests.load.loads import Samples, running
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def test_the_report_for_people(tmp_path: Path) -> None:
     assert storescope_here(*command.split()[1:], cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.unmeasured
 def test_the_report_for_scripts(tmp_path: Path) -> None:
     done = storescope("load", *QUICK, "--json", cwd=tmp_path)
     report = json.loads(done.stdout)
@@ -85,8 +86,9 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+@pytest.mark.unmeasured
 def test_ctrl_c_ends_it_early_with_the_report(tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", 600, "--keep", "kept") as load:
+    with running(tmp_path, "--seconds", 600, "--sessions", 3, "--keep", "kept") as load:
         load.scrape_until(lambda samples: samples.total("agent_storage_operations_total") > 200)
         load.process.send_signal(signal.SIGINT)
         code, report, err = load.finish()
@@ -98,22 +100,23 @@ def test_ctrl_c_ends_it_early_with_the_report(tmp_path: Path) -> None:
     assert report["audit"]["verdict"] == "intact"
 
 
+@pytest.mark.unmeasured
 def test_a_second_ctrl_c_does_not_wait_for_a_store_that_hangs(redis_server: RedisServer, tmp_path: Path) -> None:
     with running(tmp_path, "--backend", f"{redis_server.url}?timeout=60", "--seconds", 600) as load:
         load.scrape_until(lambda samples: samples.total("agent_storage_operations_total") > 50)
         os.kill(redis_server.pid, signal.SIGSTOP)
-        time.sleep(0.3)
-        load.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-        load.process.send_signal(signal.SIGINT)
+        for _ in range(2):
+            time.sleep(2)  # calls hang by then, and the first signal is taken before the second one comes
+            load.process.send_signal(signal.SIGINT)
         code, report, err = load.finish()
         os.kill(redis_server.pid, signal.SIGCONT)
     assert (code, report) == (130, {})
     assert "Traceback" not in err
 
 
+@pytest.mark.unmeasured
 def test_a_store_that_dies_is_told_and_no_traceback(redis_server: RedisServer, tmp_path: Path) -> None:
-    with running(tmp_path, "--backend", redis_server.url, "--seconds", 8) as load:
+    with running(tmp_path, "--backend", redis_server.url, "--seconds", 6) as load:
         load.scrape_until(lambda samples: samples.total("agent_storage_operations_total") > 50)
         redis_server.kill()
         code, report, err = load.finish()
@@ -124,6 +127,7 @@ def test_a_store_that_dies_is_told_and_no_traceback(redis_server: RedisServer, t
     assert report["audit"]["verdict"] == "intact"
 
 
+@pytest.mark.unmeasured
 def test_metrics_on_a_port_of_ones_own(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -143,14 +147,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     assert line == f"storescope: metrics cannot be served on 127.0.0.1:{port}: Address already in use"
 
 
-@pytest.mark.parametrize(
-    ("backend", "says"),
-    [
-        ("postgre:x", "scheme"),
-        ("redis://user:secret@127.0.0.1:1/0", "127.0.0.1:1"),
-        ("nonsense", "URL"),
-    ],
-)
+@pytest.mark.parametrize(("backend", "says"), WRONG_BACKENDS)
 def test_a_backend_that_cannot_be_used_is_one_line(backend: str, says: str, tmp_path: Path) -> None:
     line = assert_one_line(storescope("load", *QUICK, "--backend", backend, cwd=tmp_path), 2)
     assert says in line

@@ -130,7 +130,7 @@ async def test_a_file_that_may_grow_no_further(on_failure: str, tmp_path: Path) 
         await write_some(log, 1)
         gaps = [record["unlogged"] for record in records_of(log) if record["phase"] == "gap"]
     assert gaps == [3]  # the write's intent and outcome, the read's outcome
-    assert log.stats.failures["write"] == 3
+    assert log.stats.failures["write"] >= 3  # the gap that tells of them may be tried meanwhile
     assert verify(log.folder, secret).verdict is Verdict.INTACT
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def folder(key: Path) -> Path:
     return key.parent / "audit"
 
 
+@cache
 def packed_zeros(mebibytes: int, what: bytes = b"\0") -> bytes:
     packer = zlib.compressobj(wbits=31)
     parts = [packer.compress(what * (MIB // len(what))) for _ in range(mebibytes)]

@@ -152,6 +152,7 @@ def test_a_damaged_id_key_is_one_clear_error(tmp_path: Path) -> None:
         AuditLog.open(tmp_path / "audit")
 
 
+@pytest.mark.unmeasured
 def test_processes_that_open_a_new_folder_at_once_agree_on_its_keys(tmp_path: Path) -> None:
     code = "import sys; from storescope.middleware import AuditLog; AuditLog.open(sys.argv[1]).close()"
     command = [sys.executable, "-c", code, str(tmp_path / "audit")]

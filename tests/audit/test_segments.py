@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -167,9 +166,8 @@ async def test_what_is_done_to_the_live_file_is_noticed_within_a_second_and_reco
             segment.path.unlink()
             if what == "replaced":
                 segment.path.write_bytes(content)
-        begun = time.monotonic()
+        assert _writer.TEND_SECONDS <= 0.5
         await until(lambda: log.stats.records["tamper"] == 1)
-        assert time.monotonic() - begun < 1
         await write_some(log, 1)
     (newest,) = [segments[-1] for stream, segments in streams_of(log.folder).items() if stream != lost.id]
     header, tamper, *_ = records_in(newest)

@@ -21,7 +21,7 @@ from storescope.middleware import (
 )
 from storescope.middleware._audit._ids import IdHasher
 from storescope.middleware._audit._keys import load_or_make_id_key
-from tests.audit.logs import BACKEND, HANDLERS, records_of
+from tests.audit.logs import BACKEND, HANDLERS, records_of, until
 from tests.audit.sinks import Failing, Silent, Slow, Taking
 from tests.policies import FORBIDDEN, REGION
 
@@ -124,11 +124,11 @@ async def test_a_write_that_is_refused_does_not_reach_the_backend(key: Path) -> 
 
 async def test_sinks_are_waited_for_together(key: Path) -> None:
     """Each takes its own time, and not the others' too."""
-    sinks = [Slow(0.3) for _ in range(5)]
+    sinks = [Slow(0.3) for _ in range(50)]
     begun = time.perf_counter()
     await stack(*sinks, key=key)["session.get"](id="s1")
-    assert time.perf_counter() - begun < 1
-    assert [sink.waited for sink in sinks] == [1] * 5
+    assert time.perf_counter() - begun < 10 < 50 * 0.3
+    assert [sink.waited for sink in sinks] == [1] * 50
 
 
 async def test_one_that_waits_needs_no_task(key: Path) -> None:
@@ -151,7 +151,7 @@ async def test_a_sink_that_never_answers_costs_its_own_bound(key: Path) -> None:
     begun = time.perf_counter()
     with pytest.raises(AuditError, match=r"Silent did not answer within 0\.1 s"):
         await handlers["session.set"](id="s1", value={})
-    assert 0.1 < time.perf_counter() - begun < 1  # the intent's wait, and the outcome's
+    assert 0.1 < time.perf_counter() - begun < 30  # not the minute that no bound would cost
 
 
 async def test_a_sink_without_a_bound_has_one_all_the_same(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ async def test_a_coroutine_runs_to_its_end_whatever_becomes_of_the_call(key: Pat
     closed: Any = handlers["part.get"](id="p1")
     closed.send(None)
     closed.close()
-    await asyncio.sleep(0.1)
+    await until(lambda: len(one.sent) == len(other.sent) == 3)
     assert one.sent == other.sent == ["intent", "outcome", "outcome"]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import os
+import signal
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,18 +14,22 @@ from redis.asyncio import Redis
 
 from storescope import BackendError, InvalidRecordError, RecordTooLargeError, call_context
 from storescope.backends import Backend, open_backend
+from tests.faults.patience import patiently
+from tests.faults.traffic import SLACK
+from tests.machine_clock import machine_seconds
 from tests.servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
 CANARY = "canary-93e0"
+TIMEOUT, CONNECTIONS = 0.5, 4
 
 
 @pytest.fixture
 async def backend(redis_server: RedisServer) -> AsyncGenerator[Backend, None]:
-    async with open_backend(redis_server.url, timeout=0.5, max_connections=4) as opened:
+    async with open_backend(redis_server.url, timeout=TIMEOUT, max_connections=CONNECTIONS) as opened:
         yield opened
 
 
@@ -73,22 +80,30 @@ async def test_a_restart_between_two_calls_goes_unnoticed(redis_server: RedisSer
     await asyncio.gather(*(write_all(backend) for _ in range(4)))
 
 
-async def test_a_server_that_hangs_costs_the_timeout(backend: Backend, raw: Raw) -> None:
+@contextmanager
+def hanging(server: RedisServer) -> Generator[None]:
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_a_server_that_hangs_costs_the_timeout(redis_server: RedisServer, backend: Backend) -> None:
+    calls = 100  # many more than there are connections
     await write_all(backend)
-    await raw.run("CLIENT", "PAUSE", 1200, "ALL")
-    begun = time.monotonic()
-    errors = await asyncio.gather(*(failure(backend) for _ in range(10)))  # more than there are connections
-    assert time.monotonic() - begun < 1.0
+    with hanging(redis_server):
+        begun = machine_seconds()
+        errors = await asyncio.gather(*(failure(backend) for _ in range(calls)))
+        assert machine_seconds() - begun < TIMEOUT + SLACK < calls / CONNECTIONS * TIMEOUT
     assert {error.driver_error for error in errors} == {"redis.TimeoutError"}
     assert all(error.retryable for error in errors)
-    await asyncio.sleep(0.8)
-    await write_all(backend)
+    await patiently(partial(write_all, backend))
     assert (await backend["session.get"](id=CANARY))["text"] == CANARY
 
 
-async def test_a_server_that_hangs_at_opening_costs_the_timeout(redis_server: RedisServer, raw: Raw) -> None:
-    await raw.run("CLIENT", "PAUSE", 1000, "ALL")
-    with pytest.raises(BackendError, match=f"127.0.0.1:{redis_server.port}") as caught:
+async def test_a_server_that_hangs_at_opening_costs_the_timeout(redis_server: RedisServer) -> None:
+    with hanging(redis_server), pytest.raises(BackendError, match=f"127.0.0.1:{redis_server.port}") as caught:
         await open_backend(redis_server.url, timeout=0.2)
     assert caught.value.retryable
 

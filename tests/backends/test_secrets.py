@@ -113,7 +113,7 @@ async def test_a_password_stays_where_it_is(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     told: list[Any] = [repr(open_backend(guarded.url))]
-    async with open_backend(guarded.url, region=REGION, timeout=2) as backend:
+    async with open_backend(guarded.url, region=REGION, timeout=30) as backend:
         with stack(backend, tmp_path) as seen, call_context(tenant="acme", region=REGION):
             seen.handlers = wrap(backend, *seen.layers().values())
             assert await every_call(seen.handlers) == ""
@@ -124,7 +124,7 @@ async def test_a_password_stays_where_it_is(
             told += [span.to_json() for span in (*seen.spans, *driver_spans.get_finished_spans())]
             told += [seen.exposition, seen.records]
     with pytest.raises(BackendError) as unreachable:
-        await open_backend(guarded.url, timeout=2)
+        await open_backend(guarded.url, timeout=30)
     told += [shown(unreachable.value), caplog.text]
     text = "\n".join(map(str, told))
     assert "agent_storage_operations_total" in text

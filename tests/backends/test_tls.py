@@ -13,8 +13,8 @@ import pytest
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.certificates import Certificate, make_certificate
+from tests.faults.patience import patiently
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.traffic import SLACK
 from tests.servers import PostgresServer, RedisServer, free_port
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ async def test_a_redis_cluster_with_the_right_certificate_connects_and_others_ar
     assert "ssl_ca_certs" in str(await refusal(url, ssl_ca_certs=str(other.file)))
     assert "use rediss+cluster://" in str(await refusal(url.replace("rediss+", "redis+")))
     plain = url.replace(str(tls_cluster.tls_port), str(tls_cluster.port))
-    assert "use redis+cluster://" in str(await refusal(plain, ssl_ca_certs=str(ours.file)))
+    assert "use redis+cluster://" in str(await refusal(plain, 1, ssl_ca_certs=str(ours.file)))
 
 
 class TlsPostgres(PostgresServer):
@@ -123,9 +123,10 @@ def tls_postgres(ours: Certificate) -> Generator[TlsPostgres, None, None]:
     server.remove()
 
 
-async def refusal(url: str, **options: Any) -> BackendError:
+async def refusal(url: str, seconds: float = 30, /, **options: Any) -> BackendError:
+    """Return how an attempt to open it ends; who gets no answer at all waits for those seconds."""
     with pytest.raises(BackendError) as caught:
-        await open_backend(url, timeout=1, **options)
+        await open_backend(url, timeout=seconds, **options)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(vars(caught.value))
     assert SECRET not in shown
     assert "During handling" not in shown
@@ -183,7 +184,7 @@ async def test_redis_without_tls_on_one_side_names_the_other_scheme(
     error = await refusal(tls_redis.tls_url.replace("rediss:", "redis:"))
     assert "use rediss://" in str(error)
     plain = tls_redis.tls_url.replace(str(tls_redis.tls_port), str(tls_redis.port))
-    error = await refusal(plain, ssl_ca_certs=str(ours.file))
+    error = await refusal(plain, 1, ssl_ca_certs=str(ours.file))
     assert "use redis://" in str(error)
 
 
@@ -204,14 +205,15 @@ async def test_redis_that_falls_silent_under_tls_is_closed_in_time(tls_redis: Tl
     """TLS says good-bye and waits for the answer."""
     with Proxy(tls_redis.tls_port) as proxy:
         url = tls_redis.tls_url.replace(str(tls_redis.tls_port), str(proxy.port))
-        backend = await open_backend(url, ssl_ca_certs=str(ours.file), timeout=0.3, connect_timeout=0.3)
+        limits: dict[str, Any] = {"ssl_ca_certs": str(ours.file), "timeout": 1, "connect_timeout": 1}
+        backend = await patiently(lambda: open_backend(url, **limits))
         await backend["session.set"](id="s", value={})
         proxy.switch(Mode.BLACK_HOLE)
         begun = time.monotonic()
         with pytest.raises(BackendError):
-            await open_backend(url, ssl_ca_certs=str(ours.file), timeout=0.3, connect_timeout=0.3)
+            await open_backend(url, **limits)
         await backend.aclose()
-        assert time.monotonic() - begun < 0.6 + SLACK
+        assert time.monotonic() - begun < 15  # without a bound it would be half a minute
 
 
 @pytest.mark.parametrize("options", [{}, {"sslmode": "require"}, {"sslmode": "allow"}])

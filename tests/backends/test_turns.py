@@ -48,30 +48,29 @@ async def test_a_call_that_takes_too_long_is_cancelled_wherever_it_is() -> None:
     begun = time.monotonic()
     ends = await asyncio.gather(*(call(made, 5) for _ in range(3)), return_exceptions=True)  # two of them wait
     assert [type(end) for end in ends] == [TimeoutError] * 3
-    assert 0.04 < time.monotonic() - begun < 2
+    assert 0.04 < time.monotonic() - begun < 4
     assert made.free == 1
     await call(made)
 
 
 async def test_each_has_its_time_from_its_own_beginning() -> None:
-    made = turns(limit=3, seconds=0.2)
-    first = asyncio.create_task(call(made, 5))
+    made = turns(limit=2, seconds=0.2)
+    first = asyncio.create_task(call(made, 60))
     await asyncio.sleep(0.1)
-    second = asyncio.create_task(call(made, 5))
-    third = asyncio.create_task(call(made, 0.15))
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await call(made, 60)
+    assert time.monotonic() - begun > 0.19
     with pytest.raises(TimeoutError):
         await first
-    assert not second.done()
-    await third
-    with pytest.raises(TimeoutError):
-        await second
 
 
 async def test_after_a_pause_there_is_time_again() -> None:
     made = turns(seconds=0.05)
     await call(made)
-    await asyncio.sleep(0.1)
-    assert made.timer is None  # nobody is watched
+    async with asyncio.timeout(10):
+        while made.timer is not None:  # noqa: ASYNC110 (nobody is watched then; it sets no event)
+            await asyncio.sleep(0.01)
     with pytest.raises(TimeoutError):
         await call(made, 5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from benchmarks._stores import STORES as MEASURED
 from tests.rounds import LONG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
     from benchmarks._stores import Pair
@@ -27,12 +28,21 @@ STORES = (*QUICK, "dynalite")
 SMALL = Sizes(sessions=(2, 5), beside=5, others=30, rounds=2)
 
 
-@pytest.fixture(params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
-async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Pair, None]:
+SPACES = cycle(range(16))  # as many as Redis has databases
+
+
+@pytest.fixture(scope="module", params=[*STORES, *(KV_STORES if LONG else ["kv+redis"])])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, str]]:
+    """A store, and its address."""
+    with started(request.param, tmp_path_factory.mktemp("store")) as address:
+        yield request.param, address
+
+
+@pytest.fixture
+async def pair(store: tuple[str, str]) -> AsyncGenerator[Pair, None]:
     """A backend and its raw client on one store."""
-    with started(request.param, tmp_path) as address:
-        async with opened(request.param, address) as both:
-            yield both
+    async with opened(*store, next(SPACES)) as both:
+        yield both
 
 
 async def test_a_raw_client_returns_what_the_backend_does(pair: Pair) -> None:
@@ -79,7 +89,8 @@ async def test_the_benchmark_of_calls_runs(tmp_path: Path) -> None:
     assert sum(row.limit is not None for row in result.rows) == 6 * len(STORES)
 
 
-async def test_the_benchmarks_of_lists_run(tmp_path: Path) -> None:
+async def test_the_benchmarks_of_lists_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_time, "_READ", 10)
     for benchmark in ("gets", "time", "memory"):
         (tmp_path / benchmark).mkdir()
     gets = await list_gets.run(tmp_path / "gets", messages=5, rounds=2)

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.unmeasured
 _PATIENCE = 600.0
 """Seconds for a case: the machine is shared, and some cases start several processes."""
 
+IN_PROCESSES = {"session", "message"}
+MOST_CASES = tuple(case for case in CASES if LONG or not case.needs_reopen or case.entity in IN_PROCESSES)
+"""Sandboxes are kept as sessions are, and parts as messages: make test-long starts processes for them too."""
+
 
 def shared(url: str) -> bool:
     """Return whether other processes can open the store; the dicts of `memory:` are one process's own."""
@@ -39,16 +43,17 @@ def cases_for(wrapper: str, url: str) -> tuple[Case, ...]:
     store are enough; make test-long tries every wrapper on every store.
     """
     if LONG or (wrapper == "all" and url.startswith("local:")):
-        return CASES
+        return MOST_CASES
     return tuple(case for case in CASES if not case.needs_reopen)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_a_bare_backend_conforms(case: Case, backend_url: str) -> None:
+@pytest.mark.parametrize("theme", dict.fromkeys(case.theme for case in CASES))
+async def test_a_bare_backend_conforms(theme: str, backend_url: str) -> None:
     reopen = Reopen("storescope.backends:open_backend", (backend_url,)) if shared(backend_url) else None
     async with open_backend(backend_url) as backend:
-        result = await run_case(case, Subject(backend, reopen))
-    assert not unexpected(result, backend_url), result.why
+        subject = Subject(backend, reopen)
+        results = [await run_case(case, subject) for case in MOST_CASES if case.theme == theme]
+    assert_as_wanted(results, backend_url)
 
 
 @on_stores("memory")
@@ -90,6 +95,10 @@ async def test_a_map_that_follows_pins_conforms(
 
 
 async def assert_all_pass(subject: Subject, cases: tuple[Case, ...], url: str) -> None:
-    results = await run_all(subject, cases, at_once=4, seconds=_PATIENCE)
+    assert_as_wanted(await run_all(subject, cases, at_once=4, seconds=_PATIENCE), url)
+
+
+def assert_as_wanted(results: list[Result], url: str) -> None:
     wrong = [f"{result.case.name}: {result.why}" for result in results if unexpected(result, url)]
+    assert results
     assert not wrong

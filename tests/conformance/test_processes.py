@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storescope.conformance import CASES, Case, Reopen, Result, Subject, run_case
+from storescope.conformance import CASES, Case, Reopen, Result, Subject, _processes, run_case
 from tests.conformance import file_maps
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PROCESSES = 5 if LONG else 2
 CASES_BY_NAME = {case.name: case for case in CASES}
 UPDATES = CASES_BY_NAME["session/updates_from_processes_survive"]
 INSERTS = CASES_BY_NAME["message/inserts_from_processes_are_listed"]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start fewer processes than the suite does: two can do whatever five can, and each takes half a second."""
+    monkeypatch.setattr(_processes, "_PROCESSES", PROCESSES)
 
 
 async def run_on(folder: Path, opener: str, case: Case = UPDATES, seconds: float = 60) -> Result:
@@ -34,13 +42,15 @@ async def test_a_map_that_locks_passes(tmp_path: Path, case: Case) -> None:
     assert result.status == "pass", result.why
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("opener", ["awaited", "entered", "closing", "printing"])
 async def test_every_form_of_opener(tmp_path: Path, opener: str) -> None:
     result = await run_on(tmp_path, opener)
     assert result.status == "pass", result.why
-    assert len(marks(tmp_path, "closed")) == (5 if opener in {"entered", "closing"} else 0)
+    assert len(marks(tmp_path, "closed")) == (PROCESSES if opener in {"entered", "closing"} else 0)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("case", [UPDATES, INSERTS], ids=lambda case: case.name)
 async def test_a_map_that_loses_writes_is_caught(tmp_path: Path, case: Case) -> None:
     result = await run_on(tmp_path, "losing", case)
@@ -82,6 +92,7 @@ async def test_a_process_that_fails_says_why(tmp_path: Path, opener: str, why: s
     assert why in result.why
 
 
+@pytest.mark.unmeasured
 async def test_a_case_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     result = await run_on(tmp_path, "hanging", seconds=6)
     assert (result.status, result.why) == (
@@ -89,7 +100,7 @@ async def test_a_case_that_is_given_up_leaves_no_process(tmp_path: Path) -> None
         "expected an end within 6 s, but a call still had not returned",
     )
     pids = marks(tmp_path, "pid")
-    assert len(pids) == 5
+    assert len(pids) == PROCESSES
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

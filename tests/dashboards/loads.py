@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 JOBS = ("local", "redis")
 RULES = sorted(dashboards.GRAFANA.parent.glob("prometheus/*.yaml"))
 _SHARES = ("--errors", 0.05, "--denials", 0.05)
+_UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # coverage would halve what they do
 _TRACED = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.02"}  # the viewer must keep up
 _LINGER_SECONDS = 120  # until the last scrape was seen, which ends it
 _RATE_SECONDS = 8
@@ -95,7 +97,7 @@ def viewing() -> Generator[str]:
     """Run `storescope view`; yields its URL."""
     port = free_port()
     command = [str(PROGRAM), "view", "--no-open", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | _UNMEASURED) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith(f"http://127.0.0.1:{port}")
@@ -116,8 +118,9 @@ def _idle() -> Generator[int]:
 
 def _load(folder: Path, backend: str, port: int, viewer: str, seconds: int) -> AbstractContextManager[Running]:
     folder.mkdir()
+    environment = {**_UNMEASURED, **_TRACED, "OTEL_EXPORTER_OTLP_ENDPOINT": viewer}
     often = ("--sessions", 4, "--seconds", seconds, "--linger", _LINGER_SECONDS, "--metrics-port", port)
-    return running(folder, "--backend", backend, *often, *_SHARES, **_TRACED, OTEL_EXPORTER_OTLP_ENDPOINT=viewer)
+    return running(folder, "--backend", backend, *often, *_SHARES, **environment)
 
 
 def _wait_for_the_last_scrape(server: Prometheus, job: str, load: Running, ends: float) -> None:

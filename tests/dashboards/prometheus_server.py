@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRAPE_SECONDS = 1
-_START_SECONDS = 30
+_START_SECONDS = 60
 _ATTEMPTS = 3  # another process may take the free port before Prometheus does
 
 
@@ -26,7 +26,7 @@ class Prometheus:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def get(self, path: str, **params: Any) -> Any:
         """Ask for `/api/v1/<path>`; a refused query raises with the server's own words."""

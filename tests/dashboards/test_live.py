@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.dashboards.loads import Loaded
 
-SECONDS = 300 if os.environ.get("STORESCOPE_LONG") else 14
+SECONDS = 300 if os.environ.get("STORESCOPE_LONG") else 10
 BOARDS = {name: json.loads(text) for name, text in dashboards.build().items()}
 # Labels whose values hold what a regex would take for its own: dots.
 CHOSEN = {

@@ -18,6 +18,7 @@ import pytest
 
 from storescope.middleware import ResidencyPolicy
 from storescope.middleware._region._decision import REASONS
+from tests.apps.command import storescope_here
 from tests.docs.viewers import Viewers
 from tests.middleware.driver_spans import uninstrument
 
@@ -35,6 +36,8 @@ SERVERS = {
     "postgresql://agent:secret@localhost:5432/agents": "postgres_url",
 }
 """The URL that the docs name -> the fixture whose URL stands for it."""
+CHANGE_NO_PROCESS = {"audit", "dashboards", "dynamodb", "residency", "token"}
+"""The commands that may run in this process, which spares starting one for each; a move listens to signals."""
 DOCUMENTED_BRIDGE = "http://127.0.0.1:8377"
 
 
@@ -133,9 +136,12 @@ def _run_commands(text: str, viewers: Viewers) -> str:
         if viewers.serves(words):
             printed = viewers.start(words, path)
             continue
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=110
-        )
+        if words[0] == "storescope" and words[1] in CHANGE_NO_PROCESS and words[2] != "move":
+            done = storescope_here(*words[1:], cwd=Path.cwd())
+        else:
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=110
+            )
         exits = re.search(r"# .*\bexits (\d+)", line)
         assert done.returncode == int(exits[1] if exits else 0), f"{line}: {done.stdout}{done.stderr}"
         printed = done.stdout

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 LONG = "STORESCOPE_LONG" in os.environ
 PAUSE = 0.02
-pytestmark = pytest.mark.timeout(3600 if LONG else 300)  # several processes come and go in each round
+pytestmark = [
+    pytest.mark.timeout(3600 if LONG else 300),  # several processes come and go in each round
+    pytest.mark.unmeasured,
+]
 
 
 def crash_again_and_again(
@@ -66,7 +69,7 @@ def test_dbos_on_postgres(tmp_path: Path, shared_postgres_server: PostgresServer
     url = shared_postgres_server.url
     crash_again_and_again(
         tmp_path,
-        50 if LONG else 2,
+        50 if LONG else 1,
         dbos_worker.work,
         lambda _: f"{url}?migrate=true&schema=crash_{uuid4().hex}",
         lambda _: url,

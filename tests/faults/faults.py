@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -106,7 +107,7 @@ async def run_through(fault: Fault, site: Site, *, limit: float = TIMEOUT) -> Tr
 async def strand(proxy: Proxy, backend: Backend) -> None:
     """Let connections end nowhere: one write is lost to that, and those after it go through."""
     put = backend["setup.set"]
-    await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
+    await asyncio.gather(*(patiently(partial(put, id=f"s{n}", value={"n": n})) for n in range(4 * CONNECTIONS)))
     proxy.switch(Mode.STRANDED)
     with pytest.raises(BackendError) as caught:
         await put(id="s0", value={"n": "lost"})

@@ -74,7 +74,7 @@ def test_it_is_slow(disk: FaultyDisk, file: int) -> None:
     assert took(lambda: os.write(file, b"x")) >= 0.1
     assert took(lambda: os.fdatasync(file)) >= 0.1
     disk.well()
-    assert took(lambda: os.write(file, b"x")) < 0.1
+    assert min(took(lambda: os.write(file, b"x")) for _ in range(20)) < 0.1  # the machine may stand still
 
 
 def test_it_hangs_until_it_is_well(disk: FaultyDisk, file: int) -> None:
@@ -89,7 +89,7 @@ def test_it_hangs_until_it_is_well(disk: FaultyDisk, file: int) -> None:
     assert all(thread.is_alive() for thread in threads)
     disk.well()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
     assert (disk.real / "file").read_bytes() == b"before\nafter\n"
 
@@ -101,7 +101,7 @@ def test_its_syncs_hang_until_it_is_well(disk: FaultyDisk, file: int) -> None:
     time.sleep(0.2)
     assert thread.is_alive()
     disk.well()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
 
 
@@ -157,7 +157,7 @@ def test_who_waits_for_it_when_it_is_removed_gets_an_error(tmp_path: Path) -> No
         disk.hung()
         thread = in_thread(lambda: write(descriptor))
         time.sleep(0.1)
-    thread.join(5)
+    thread.join(30)
     assert len(errors) == 1
     with pytest.raises(OSError, match="not connected"):
         os.close(descriptor)

@@ -18,7 +18,7 @@ from storescope import BackendError
 from storescope.backends import open_backend
 from storescope.backends._redis._keys import SlotKeys
 from tests.faults.audit import audit
-from tests.faults.sites import TIMEOUT, go_on
+from tests.faults.sites import go_on
 from tests.faults.traffic import RECOVERY, Traffic, check_error
 from tests.rounds import SCALE
 from tests.servers import RedisCluster, RedisServer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROUNDS = SCALE
 PATIENCE = 1_500  # milliseconds after which the nodes take one of them for dead
+TIMEOUT = 0.6  # so that two calls time out before that
 LIMITS: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT, "max_connections": 6}
 
 

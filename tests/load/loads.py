@@ -51,11 +51,11 @@ class Watching:
 def run_here(
     watcher: Watching | None = None, provider: TracerProvider | None = None, **options: Any
 ) -> LoadReport:
-    """Run a load in this process: on `memory:`, for two seconds, without faults, unless options say otherwise."""
+    """Run a load in this process: on `memory:`, for a second, without faults, unless options say otherwise."""
     usual: dict[str, Any] = {
         "backend": "memory:",
         "sessions": 5,
-        "seconds": 2.0,
+        "seconds": 1.0,
         "errors": 0.0,
         "denials": 0.0,
         "metrics_port": 0,
@@ -68,7 +68,7 @@ class Samples:
     """One scrape, parsed as Prometheus does it."""
 
     def __init__(self, url: str) -> None:
-        response = httpx.get(url, headers={"Accept": OPEN_METRICS}, trust_env=False)
+        response = httpx.get(url, headers={"Accept": OPEN_METRICS}, trust_env=False, timeout=60)
         self.text = response.text
         families: Any = text_string_to_metric_families(self.text)  # type: ignore[no-untyped-call] # theirs
         self._samples: list[Sample] = [sample for family in families for sample in family.samples]

@@ -51,5 +51,6 @@ async def test_content_reaches_the_store_alone(tmp_path: Path, caplog: pytest.Lo
 
 async def in_thread(watcher: Watching, provider: TracerProvider, url: str, keep: Path) -> dict[str, Any]:
     """Run a load beside this event loop."""
-    report = await asyncio.to_thread(run_here, watcher, provider, backend=url, errors=0.1, denials=0.1, keep=keep)
+    options = {"backend": url, "seconds": 3.0, "errors": 0.1, "denials": 0.1, "keep": keep}  # whole turns are made
+    report = await asyncio.to_thread(run_here, watcher, provider, **options)
     return report.to_dict()

@@ -153,7 +153,7 @@ async def test_a_cancellation_by_the_caller(operation: str, limited: bool, tmp_p
 async def test_a_cancellation_while_waiting_for_the_audit_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Stream, "sync", lambda stream: time.sleep(0.3))
+    monkeypatch.setattr(Stream, "sync", lambda stream: time.sleep(1))
     with stack(memory_map(), tmp_path) as seen, call_context(tenant="acme", region=REGION):
         task = asyncio.create_task(seen.handlers["session.set"](id="s1", value={}))
         await asyncio.sleep(0.02)

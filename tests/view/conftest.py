@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from storescope.apps.view import Options, Viewer
 from tests.view.chromium import ARGUMENTS, Watched, program
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+
+PATIENCE = 20_000
+"""Milliseconds that a page may take on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def chromium() -> Generator[Browser]:
 def page(chromium: Browser, viewer: Viewer) -> Generator[Page]:
     """A page of the viewer. No script fails on it, nothing breaks its policy, it asks nobody else."""
     context = chromium.new_context(base_url=viewer.url, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     watched = Watched(context.new_page())
     yield watched.page
     context.close()

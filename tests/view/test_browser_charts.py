@@ -38,11 +38,11 @@ def test_charts_and_the_audit_log(chromium: Browser, tmp_path: Path, monkeypatch
         watched = Watched(chromium.new_page(base_url=viewer.url))
         page = watched.page
         page.goto("/")
-        expect(page.locator("#audit-state")).to_have_text("audit: intact", timeout=20_000)
+        expect(page.locator("#audit-state")).to_have_text("audit: intact")
         page.locator("#audit-state").click()
         expect(page.locator("#audit-panel")).to_contain_text("self-consistent, not anchored")
         page.get_by_role("link", name="Charts").click()
-        expect(page.locator(".operations tbody tr")).to_have_count(2, timeout=20_000)
+        expect(page.locator(".operations tbody tr")).to_have_count(2)
         expect(page.locator(".u-over")).to_have_count(5)
         page.keyboard.press("j")
         expect(page.locator("tr.chosen button")).to_have_text("session.set")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import socket
@@ -38,7 +37,7 @@ def running(cwd: Path, *arguments: object) -> Generator[tuple[subprocess.Popen[s
                 raise AssertionError(process.stderr.read() if process.stderr else "")
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(60)
 
 
 def test_it_serves_until_it_is_ended(tmp_path: Path) -> None:
@@ -46,11 +45,12 @@ def test_it_serves_until_it_is_ended(tmp_path: Path) -> None:
         send(url, span("work"))
         assert get(url, "/api/status").json == {"traces": 1, "spans": 1, "charts": False, "audit": None}
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.unmeasured
 def test_kept_spans_are_there_the_next_time(tmp_path: Path) -> None:
     for number in (1, 2):
         with running(tmp_path, "view", "--port", 0, "--no-open", "--keep", "spans.db") as (_, url):
@@ -58,6 +58,7 @@ def test_kept_spans_are_there_the_next_time(tmp_path: Path) -> None:
             assert get(url, "/api/status").json["traces"] == number
 
 
+@pytest.mark.unmeasured
 def test_it_listens_on_the_loopback_only(tmp_path: Path) -> None:
     with running(tmp_path, "view", "--port", 0, "--no-open") as (process, url):
         port = int(url.rpartition(":")[2])
@@ -129,15 +130,10 @@ def test_the_demo_shows_itself(tmp_path: Path) -> None:
 
 
 def _verdict(url: str) -> Any:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while (verdict := get(url, "/api/status").json["audit"]["verdict"]) != "intact" and time.monotonic() < give_up:
         time.sleep(0.1)
     return verdict
-
-
-def test_the_plain_demo_prints_json_alone(tmp_path: Path) -> None:
-    done = storescope("demo", "--json", "--backend", "memory:", cwd=tmp_path)
-    assert json.loads(done.stdout)["audit"]["verdict"] == "intact"
 
 
 def test_an_audit_folder_and_key_are_taken(tmp_path: Path) -> None:
