@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
 SETTLE = 2.0  # seconds that a write may be under way
+_STALL = 1.5  # of them, seconds that a process may stand still between its look at the lease and the sending
+_DELAYS = (0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.4)
+
+
+class Peer:
+    """What is at the other end.
+
+    Attributes:
+        away_until: Until when no request reaches it.
+    """
+
+    def __init__(self) -> None:
+        self.away_until = 0.0
 
 
 class Machine:
@@ -19,56 +32,68 @@ class Machine:
 
     Attributes:
         name: As the trace calls it.
+        region: Where it runs.
+        registry: The registry, as far as this process reaches it.
         is_dead: Whether it was killed: nothing that it awaits comes back, and nothing that it sends is applied.
-        unplugged_until: Until when it does not reach the registry.
         frozen_until: Until when it stands still.
     """
 
-    def __init__(self, name: str, chance: Random, fault_rate: float) -> None:
+    def __init__(self, name: str, region: str | None, seed: int, fault_rate: float) -> None:
         self.name = name
+        self.region = region
+        self.registry = Peer()
         self.is_dead = False
-        self.unplugged_until = 0.0
         self.frozen_until = 0.0
-        self._chance = chance
+        self._chance = Random(f"{seed} {name}")  # its own: what is left out of a plan changes nobody else's luck
         self._fault_rate = fault_rate
-        self._rate = chance.uniform(0.95, 1.05)
-        self._offset = chance.uniform(-1e4, 1e4)
+        self._rate = self._chance.uniform(0.95, 1.05)
+        self._offset = self._chance.uniform(-1e4, 1e4)
+        self._requests = 0
+        self._alarms: dict[int, Callable[[], None]] = {}
+        self._lost: list[asyncio.Future[None]] = []  # kept, or the garbage collector would end who waits for them
 
     def clock(self) -> float:
         """Return the time by this process's clock, which is set wrong and goes wrong."""
-        return asyncio.get_running_loop().time() * self._rate + self._offset
+        return _now() * self._rate + self._offset
 
-    async def reach(self, what: str, apply: Callable[[], Any], *, writes: bool, registry: bool = False) -> Any:
+    def at_request(self, number: int, strike: Callable[[], None]) -> None:
+        """Let something happen right before its request of this number, from 1, is sent."""
+        self._alarms[number] = strike
+
+    async def reach(self, what: str, apply: Callable[[], Any], peer: Peer, *, writes: bool) -> Any:
         """Send a request, have it applied, and get the answer; each part of it takes its time, or is lost.
 
         Raises:
             BackendError: If the request or its answer was lost.
         """
-        await self._stand_still()
+        self._requests += 1
+        self._alarms.get(self._requests, lambda: None)()
+        # What was decided under a lease is sent within the settling time, or the docs promise nothing.
+        await self._stand_still(None if peer is self.registry else _STALL)
         fault = self._chance.random()
         await asyncio.sleep(self._chance.choice(_DELAYS))
         if self.is_dead and self._chance.random() < 0.5:
             await self._never()
-        if fault < self._fault_rate or (registry and asyncio.get_running_loop().time() < self.unplugged_until):
+        if fault < self._fault_rate or _now() < peer.away_until:
             raise BackendError(f"{what} was lost", retryable=True)
         result = apply()
         await asyncio.sleep(self._chance.choice(_DELAYS))
-        if self.is_dead:
-            await self._never()
-        await self._stand_still()
+        await self._stand_still(None)
         if fault > 1 - self._fault_rate:
             raise BackendError(f"the answer to {what} was lost", retryable=True, maybe_applied=writes)
         return result
 
-    async def _stand_still(self) -> None:
+    async def _stand_still(self, at_most: float | None) -> None:
         if self.is_dead:
             await self._never()
-        left = self.frozen_until - asyncio.get_running_loop().time()
+        left = self.frozen_until - _now()
         if left > 0:
-            await asyncio.sleep(left)
+            await asyncio.sleep(left if at_most is None else min(left, at_most))
 
     async def _never(self) -> None:
-        await asyncio.get_running_loop().create_future()
+        self._lost.append(asyncio.get_running_loop().create_future())
+        await self._lost[-1]
 
 
-_DELAYS = (0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.4)
+def _now() -> float:
+    return asyncio.get_running_loop().time()
