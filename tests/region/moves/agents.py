@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import BackendError, RecordNotFoundError, ResidencyError, call_context
 from storescope.middleware._region._pins._lease import SessionBusyError
-from tests.region.moves.oracle import Key, ViolationError, Write
+from tests.region.moves.oracle import Key, Write
+from tests.region.moves.plan import OLD
 
 if TYPE_CHECKING:
     from collections import deque
@@ -43,6 +44,7 @@ class Agent:
 
     async def call(self, act: Act) -> str:
         """Make one call, and return how it ended."""
+        act = self._sensible(act)
         entity, verb = act.operation.split(".")
         key: Key = (entity, act.record if entity in {"message", "part"} else act.session)
         write, params = self._params(act, key, verb)
@@ -62,6 +64,15 @@ class Agent:
             write.ended, write.is_acked = world.now, True
         self._returned(act, key, result, begun)
         return "returns"
+
+    def _sensible(self, act: Act) -> Act:
+        """Return the call as it is made: what nobody wrote yet is set, and the old record only updated."""
+        entity, verb = act.operation.split(".")
+        if entity in {"message", "part"} and act.record == OLD:
+            return act._replace(operation="message.update" if verb in {"set", "update"} else act.operation, moves=False)
+        key = (entity, act.record if entity == "message" else act.session)
+        is_new = verb == "update" and key not in self._world.oracle.writes
+        return act._replace(operation=f"{entity}.set") if is_new else act
 
     def _params(self, act: Act, key: Key, verb: str) -> tuple[Write | None, dict[str, Any]]:
         if verb == "listBySession":

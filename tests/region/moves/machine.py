@@ -36,6 +36,7 @@ class Machine:
         registry: The registry, as far as this process reaches it.
         is_dead: Whether it was killed: nothing that it awaits comes back, and nothing that it sends is applied.
         frozen_until: Until when it stands still.
+        loses_a_copy: Whether a store forgets the next record that it sets.
     """
 
     def __init__(self, name: str, region: str | None, seed: int, fault_rate: float) -> None:
@@ -44,6 +45,7 @@ class Machine:
         self.registry = Peer()
         self.is_dead = False
         self.frozen_until = 0.0
+        self.loses_a_copy = False
         self._chance = Random(f"{seed} {name}")  # its own: what is left out of a plan changes nobody else's luck
         self._fault_rate = fault_rate
         self._rate = self._chance.uniform(0.95, 1.05)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.region.moves.policies import EU, TENANTS, US, Policy, policies
 
 SESSIONS = ("s0", "s1", "s2")
-RECORDS = ("r0", "r1", "r2")
+OLD = "old"  # the message that was there before there were pins; it is only updated
+RECORDS = ("r0", "r1", "r2", OLD)
 PROCESSES = 3
 
 
@@ -96,8 +97,16 @@ OPERATIONS = (
     "message.update", "message.listBySession", "part.set", "part.get", "part.listBySession", "sandbox.set",
     "sandbox.get", "sandbox.update", "setup.set", "setup.get",
 )  # fmt: skip
-TROUBLES = ("policy", "rogue", "crash", "unplug", "freeze", "outage")
-AT_MOVER = ("crash mover", "crash mover", "freeze mover", "unplug mover", "second mover", "nothing")
+TROUBLES = ("policy", "policy", "rogue", "crash", "unplug", "freeze", "outage", "old record")
+AT_MOVER = (
+    "crash mover",
+    "crash mover",
+    "freeze mover",
+    "unplug mover",
+    "second mover",
+    "lose a copy",
+    "nothing",
+)
 
 _sessions = st.sampled_from(["s0", "s0", "s1", "s2"])
 _regions = st.sampled_from([EU, US])

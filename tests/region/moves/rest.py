@@ -6,13 +6,13 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from storescope.middleware._region._pins._pin import Pin, PinKey
+from storescope.middleware._region._pins._pin import PinKey
 from tests.region.moves.agents import Agent
 from tests.region.moves.machine import SETTLE
 from tests.region.moves.oracle import demand
-from tests.region.moves.plan import RECORDS, SESSIONS, Act
-from tests.region.moves.policies import EU, US, WIDEST, may_lie
-from tests.region.moves.shop import at_once
+from tests.region.moves.plan import OLD, RECORDS, SESSIONS, Act
+from tests.region.moves.pins import moving_to, pin_of
+from tests.region.moves.policies import EU, WIDEST, may_lie
 from tests.region.moves.troubles import LEASE
 
 if TYPE_CHECKING:
@@ -36,17 +36,6 @@ async def come_to_rest(world: World) -> None:
     await _read_everything(world)
     _check_places(world)
     _check_fences(world)
-
-
-def pin_of(world: World, key: PinKey) -> Pin | None:
-    """Return a pin as the registry has it."""
-    found = at_once(world.engine.get(key.pin))
-    return Pin.from_bytes(found.value) if found else None
-
-
-def moving_to(pin: Pin | None) -> str | None:
-    """Return where a move that is not finished goes to."""
-    return str(pin.fence.data["to"]) if pin is not None and pin.fence and pin.fence.why == "move" else None
 
 
 async def _finish_move(world: World, session: str) -> None:
@@ -87,7 +76,7 @@ def _check_places(world: World) -> None:
     seen: dict[tuple[str, str], str] = {}
     for region, store in world.stores.items():
         for (entity, id_), row in store.rows.items():
-            if "rogue" not in row and "by" in row:
+            if "rogue" not in row and ("message", OLD) != (entity, id_):
                 where = seen.setdefault((entity, id_), region)
                 demand(where == region, f"{entity} {id_} lies in two regions")
                 _check_place(world, entity, id_, row, region)
@@ -109,11 +98,3 @@ def _check_fences(world: World) -> None:
     for session in SESSIONS:
         pin = pin_of(world, PinKey("session", session))
         demand(pin is None or pin.fence is None, f"the fence of {session} was left up: {pin}")
-
-
-def elsewhere(world: World, session: str, region: str) -> str:
-    """Return where to move a session: where an unfinished move goes to, else to where it is not."""
-    pin = pin_of(world, PinKey("session", session))
-    if pin is None:
-        return region
-    return moving_to(pin) or (US if pin.region == EU else EU)

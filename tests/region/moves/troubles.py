@@ -6,8 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tests.region.moves.machine import SETTLE
-from tests.region.moves.plan import tenant_of
-from tests.region.moves.policies import EU, TENANTS, US
+from tests.region.moves.oracle import Write
+from tests.region.moves.plan import OLD
+from tests.region.moves.pins import home_of, owner_of
+from tests.region.moves.policies import EU, US
 
 if TYPE_CHECKING:
     from tests.region.moves.machine import Machine
@@ -41,29 +43,41 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
             world.stores[trouble.region].away_until = world.now + AWAY
         case "crash":
             world.crash(trouble.at % len(world.processes))
+        case "lose a copy":
+            machine.loses_a_copy = True
         case "rogue":
             _add_rogue(world, trouble)
+        case "old record":
+            _add_old(world, trouble.session)
 
 
 def _add_rogue(world: World, trouble: Trouble) -> None:
     """Put a row there past the guard: without a label, with a wrong one, or restored from another region."""
     world.rogue.add(trouble.session)
-    here, other, tenant = trouble.region, _other(trouble.region), tenant_of(trouble.session)
+    here, other = trouble.region, US if trouble.region == EU else EU
     rows = world.stores[here].rows
     if trouble.at == 0:
         for key, row in world.stores[other].rows.items():
-            if row.get("sessionId") == trouble.session and key not in rows:
+            if row.get("sessionId") == trouble.session and key not in rows and "rogue" not in row:
                 rows[key] = {**deepcopy(row), "rogue": 1}
         return
     id_ = f"x{trouble.at}"
     row: dict[str, Any] = {"rogue": 1, "by": "nobody", "me": id_, "sessionId": trouble.session}
-    label = {"region": here, "tenant": tenant, "session": trouble.session, "id": id_}
+    label = {"region": here, "tenant": owner_of(world, trouble.session), "session": trouble.session, "id": id_}
     if trouble.at == 1:
         row["$residency"] = {**label, "region": other}
     elif trouble.at == 2:
-        row["$residency"] = {**label, "tenant": TENANTS[1 - TENANTS.index(tenant)]}
+        row["$residency"] = {**label, "tenant": "initech"}
     rows["message", id_] = row
 
 
-def _other(region: str) -> str:
-    return US if region == EU else EU
+def _add_old(world: World, session: str) -> None:
+    """Put a record there as it was before there were pins: whole, and where its session is or would be placed."""
+    tenant, key = owner_of(world, session), ("message", OLD)
+    region = home_of(world, session)
+    if region is None or key in world.oracle.writes:
+        return
+    world.oracle.wrote(key, Write(0, tenant, session, 0, ended=0))
+    label = {"region": region, "tenant": tenant, "session": session, "id": OLD}
+    row = {"n": 0, "by": tenant, "me": OLD, "sessionId": session, "$residency": label}
+    world.stores[region].rows[key] = row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,14 +23,16 @@ from tests.region.moves.loop import SimulatedTime, run
 from tests.region.moves.machine import SETTLE, Machine
 from tests.region.moves.oracle import Oracle, ViolationError, Write, demand
 from tests.region.moves.plan import PROCESSES
+from tests.region.moves.pins import elsewhere
 from tests.region.moves.policies import EU, US, InForce, Policy, may_lie, may_touch
-from tests.region.moves.rest import come_to_rest, elsewhere
+from tests.region.moves.rest import come_to_rest
 from tests.region.moves.shop import Registry, Shop, Store
 from tests.region.moves.troubles import LEASE, strike
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
+    from storescope.middleware._region._pins._pin import Pin
     from tests.region.moves.plan import Act, Event, Move, Plan
 
 SHOWN = 80  # lines of the trace
@@ -146,17 +148,20 @@ class World:
         if move is not None:
             machine.at_request(move.after, lambda: strike(self, move.trouble, machine))
         sides = {region: Side(region, Shop(store, machine, self._contacted)) for region, store in self.stores.items()}
-        mover = Mover(self._registry(machine), self.policy, sides, Labels(name_ids=True), lambda _: None)
+        registry = self._registry(machine)
+        mover = Mover(registry, self.policy, sides, Labels(name_ids=True), lambda _: None)
         self.note(f"{machine.name} moves {session} to {region}")
         with self.judging():
             try:
                 await asyncio.wait_for(mover.move(session, region), 30)
+                end = "moved"
             except (MoveRefusedError, BackendError, ResidencyError, TimeoutError) as error:
-                self.seen[f"move {type(error).__name__}"] += 1
-                self.note(f"{machine.name}: {error!r}")
-                return
-        self.note(f"{machine.name} moved {session} to {region}")
-        self.seen["moved"] += 1
+                end = repr(error)
+            self.note(f"{machine.name}: {end}")
+            self.seen[f"move: {end.partition('(')[0]}"] += 1
+        with suppress(BackendError, TimeoutError):
+            await asyncio.wait_for(registry.aclose(), 5)
+        machine.is_dead = True  # a command that has ended
 
     def _machine(self, name: str, region: str | None, fault_rate: float | None) -> Machine:
         rate = self.plan.fault_rate if fault_rate is None else fault_rate
@@ -165,7 +170,7 @@ class World:
 
     def _registry(self, machine: Machine) -> PinRegistry:
         timing = Timing(lease=LEASE, settle=SETTLE, wait=3.0, idle=5.0, clock=machine.clock)
-        return PinRegistry(Registry(self.engine, machine), timing, None)
+        return PinRegistry(Registry(self.engine, machine, self._pinning), timing, None)
 
     def _begin_agents(self, number: int) -> None:
         agents = [Agent(self, self.processes[number], acts) for acts in self._acts[number]]
@@ -205,6 +210,20 @@ class World:
             elif name.endswith(".set"):
                 demand(may_lie(self.policy.table, tenant, store.region), says)
             demand("rogue" not in params.get("value", ()), f"{machine.name} gave a rogue row a label")
+
+    def _pinning(self, machine: Machine, after: Pin) -> Callable[[Pin], None]:
+        """Look at a pin that is about to be written, and return what judges it, given what it was written over."""
+        allowed = may_lie(self.policy.table, after.tenant, after.region)
+
+        def judge(before: Pin) -> None:
+            switched = before.region != after.region
+            says = f"{machine.name} made {before} to {after}"
+            with self.judging():
+                demand(before.tenant == after.tenant, f"{says}: another tenant's")
+                demand(after.epoch == before.epoch + switched, f"{says}: the epoch counts the switches")
+                demand(allowed or not switched, f"{says}: the policy forbids the region")
+
+        return judge
 
 
 def simulate(plan: Plan) -> World:

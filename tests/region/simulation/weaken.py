@@ -24,9 +24,10 @@ class Weakening:
     Attributes:
         says: What the weakened guard does, in words.
         owner: The class or module that has the function.
-        function: The function's name.
+        function: The name of the function, or of the property.
         old: A text that stands in its source exactly once.
         new: What stands there instead.
+        also: A further edit, without which this one would not be a weakening.
     """
 
     says: str
@@ -34,15 +35,19 @@ class Weakening:
     function: str
     old: str
     new: str
+    also: Weakening | None = None
 
     def apply(self, patch: pytest.MonkeyPatch) -> None:
         """Weaken the guard until the patch is undone."""
-        real: Callable[..., Any] = getattr(self.owner, self.function)
+        real = getattr(self.owner, self.function)
+        weakened = property(self._weakened(real.fget)) if isinstance(real, property) else self._weakened(real)
         for holder, name in self._holders(real):
-            patch.setattr(holder, name, self._weakened(real))
+            patch.setattr(holder, name, weakened)
+        if self.also is not None:
+            self.also.apply(patch)
 
     def _weakened(self, real: Callable[..., Any]) -> Any:
-        source = dedent(getsource(real))
+        source = dedent(getsource(real)).removeprefix("@property\n")
         if source.count(self.old) != 1:
             raise LookupError(
                 f"{self.says}: {self.old!r} must stand once in {real.__qualname__}; edit the weakening"
@@ -58,7 +63,7 @@ class Weakening:
         exec(code, real.__globals__, made)
         return made[self.function]
 
-    def _holders(self, real: Callable[..., Any]) -> list[tuple[Any, str]]:
+    def _holders(self, real: Any) -> list[tuple[Any, str]]:
         """Return who has the function under which name: its owner, and modules that imported it."""
         if isinstance(self.owner, type):
             return [(self.owner, self.function)]
