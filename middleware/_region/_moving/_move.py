@@ -193,9 +193,10 @@ class Mover:
         rows = await source.rows(session, tenant)
         self._check_labels(rows, tenant, source)
         there = await target.rows(session, tenant)
-        if there and _data_of(fenced)["fresh"]:
+        strange = [row for row in there if not self._is_right(row, tenant, target)]
+        if strange or (there and _data_of(fenced)["fresh"]):
             raise MoveRefusedError(
-                f"the session is split: {len(there)} of its records lie in {target.region} already"
+                f"the session is split: {len(strange or there)} of its records lie in {target.region} already"
             )
         fenced = await self._change(key, fenced, _not_fresh(fenced))
         for row in there:  # of an earlier try
@@ -222,6 +223,11 @@ class Mover:
                     "would get a right one; look at it with `storescope residency scan`"
                 )
 
+    def _is_right(self, row: Row, tenant: str, side: Side) -> bool:
+        """Return whether a record may be one that the guard or a move wrote there; what else lies there stays."""
+        fault = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=side.region)
+        return fault is None and bool(row.id)
+
     def _label(self, row: Row, tenant: str, target: Side) -> dict[str, str]:
         return self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
 
@@ -237,9 +243,11 @@ class Mover:
         if seen is None or seen.pin.fence is None or seen.pin.fence.by != _fence_of(fenced).by:
             return
         if not _data_of(seen)["fresh"]:
-            for row in await target.rows(key.id, seen.pin.tenant):
-                self._make_sure(seen)
-                await target.purge(row, seen.pin.tenant)
+            tenant = seen.pin.tenant
+            for row in await target.rows(key.id, tenant):
+                if self._is_right(row, tenant, target):
+                    self._make_sure(seen)
+                    await target.purge(row, tenant)
         await self._change(key, seen, replace(seen.pin, fence=None))
 
     async def _purge(self, key: PinKey, fenced: Fenced, source: Side, target: Side) -> Moved:
@@ -247,6 +255,8 @@ class Mover:
         rows = await target.rows(key.id, tenant)
         copied, late = _contents(rows), []
         for row in await source.rows(key.id, tenant):
+            if not self._is_right(row, tenant, source):
+                continue
             if _contents([row])[0] not in copied:
                 late.append(row)
             self._make_sure(fenced)

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import BackendError, RecordNotFoundError, ResidencyError, call_context
-from storescope.middleware._region._pins._lease import SessionBusyError
+from tests.region.moves.machine import running
 from tests.region.moves.oracle import Key, Write
-from tests.region.moves.plan import OLD
+from tests.region.moves.plan import OLD, RECORDS
 
 if TYPE_CHECKING:
     from collections import deque
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.region.moves.machine import Machine
     from tests.region.moves.plan import Act
     from tests.region.moves.world import World
+
+
+_BACK_OFF = 0.5  # seconds that an agent waits after a failure
 
 
 class Process(NamedTuple):
@@ -40,10 +43,12 @@ class Agent:
             act = self._acts.popleft()
             await asyncio.sleep(act.pause)
             with self._world.judging():
-                await self.call(act)
+                if await self.call(act) == "may be tried again":
+                    await asyncio.sleep(_BACK_OFF)
 
     async def call(self, act: Act) -> str:
         """Make one call, and return how it ended."""
+        running.set(self._process.machine)
         act = self._sensible(act)
         entity, verb = act.operation.split(".")
         key: Key = (entity, act.record if entity in {"message", "part"} else act.session)
@@ -66,12 +71,15 @@ class Agent:
         return "returns"
 
     def _sensible(self, act: Act) -> Act:
-        """Return the call as it is made: what nobody wrote yet is set, and the old record only updated."""
+        """Return the call as it is made: what was not written yet is set, and the old record only updated."""
         entity, verb = act.operation.split(".")
-        if entity in {"message", "part"} and act.record == OLD:
-            return act._replace(operation="message.update" if verb in {"set", "update"} else act.operation, moves=False)
+        oracle = self._world.oracle
+        if act.record == OLD:
+            if entity == "message" and ("message", OLD) in oracle.writes:
+                return act._replace(operation="message.update" if verb == "set" else act.operation, moves=False)
+            act = act._replace(record=RECORDS[0])
         key = (entity, act.record if entity == "message" else act.session)
-        is_new = verb == "update" and key not in self._world.oracle.writes
+        is_new = verb == "update" and not oracle.acked(key, self._world.now)
         return act._replace(operation=f"{entity}.set") if is_new else act
 
     def _params(self, act: Act, key: Key, verb: str) -> tuple[Write | None, dict[str, Any]]:
@@ -92,7 +100,7 @@ class Agent:
         if isinstance(error, RecordNotFoundError):
             self._world.oracle.missed(key, begun)
             return "misses"
-        return "is busy" if isinstance(error, SessionBusyError) else "fails"
+        return "may be tried again" if getattr(error, "retryable", False) else "fails"
 
     def _returned(self, act: Act, key: Key, result: Any, begun: float) -> None:
         oracle, now = self._world.oracle, self._world.now

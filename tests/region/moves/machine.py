@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SETTLE = 2.0  # seconds that a write may be under way
-_STALL = 1.5  # of them, seconds that a process may stand still between its look at the lease and the sending
-_DELAYS = (0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.4)
+_STALL = 0.8  # of them, seconds that a process may stand still between its look at the lease and the sending
 
 
 class Peer:
     """What is at the other end.
 
     Attributes:
+        delays: How long, in seconds, a request or an answer may be under way.
         away_until: Until when no request reaches it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *delays: float) -> None:
+        self.delays = delays
         self.away_until = 0.0
 
 
@@ -42,7 +44,7 @@ class Machine:
     def __init__(self, name: str, region: str | None, seed: int, fault_rate: float) -> None:
         self.name = name
         self.region = region
-        self.registry = Peer()
+        self.registry = Peer(0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.2)
         self.is_dead = False
         self.frozen_until = 0.0
         self.loses_a_copy = False
@@ -73,13 +75,13 @@ class Machine:
         # What was decided under a lease is sent within the settling time, or the docs promise nothing.
         await self._stand_still(None if peer is self.registry else _STALL)
         fault = self._chance.random()
-        await asyncio.sleep(self._chance.choice(_DELAYS))
+        await asyncio.sleep(self._chance.choice(peer.delays))
         if self.is_dead and self._chance.random() < 0.5:
             await self._never()
         if fault < self._fault_rate or _now() < peer.away_until:
             raise BackendError(f"{what} was lost", retryable=True)
         result = apply()
-        await asyncio.sleep(self._chance.choice(_DELAYS))
+        await asyncio.sleep(self._chance.choice(peer.delays))
         await self._stand_still(None)
         if fault > 1 - self._fault_rate:
             raise BackendError(f"the answer to {what} was lost", retryable=True, maybe_applied=writes)
@@ -95,6 +97,10 @@ class Machine:
     async def _never(self) -> None:
         self._lost.append(asyncio.get_running_loop().create_future())
         await self._lost[-1]
+
+
+running: ContextVar[Machine] = ContextVar("running")
+"""The machine on which a call is made."""
 
 
 def _now() -> float:

@@ -66,8 +66,8 @@ async def _read_everything(world: World) -> None:
 
 async def _read(world: World, agent: Agent, act: Act) -> None:
     begun = world.now
-    while (end := await agent.call(act)) == "is busy":
-        demand(world.now < begun + _PATIENCE, f"{act} finds a session that stays busy for ever")
+    while (end := await agent.call(act)) == "may be tried again":
+        demand(world.now < begun + _PATIENCE, f"{act} fails for ever")
     is_list = act.operation.endswith(".listBySession")
     demand(end == "returns" or (is_list and act.session in world.rogue), f"{act} {end} in the end")
 

@@ -26,7 +26,7 @@ class Store(Peer):
     """All that lies in one region."""
 
     def __init__(self, region: str) -> None:
-        super().__init__()
+        super().__init__(0.0, 0.001, 0.01, 0.01, 0.1, 0.4, 1.0)
         self.region = region
         self.rows: dict[Key, dict[str, Any]] = {}
 
@@ -58,10 +58,13 @@ class Store(Peer):
 
 
 class Shop:
-    """One store as one process sees it: a handler map, and what an operator may do."""
+    """One store as a process sees it: a handler map, and what an operator may do."""
 
     def __init__(
-        self, store: Store, machine: Machine, witness: Callable[[Machine, Store, str, dict[str, Any]], None]
+        self,
+        store: Store,
+        machine: Callable[[], Machine],
+        witness: Callable[[Machine, Store, str, dict[str, Any]], None],
     ) -> None:
         self.store = store
         self.info = BackendInfo("simulated", store.region, region=store.region, keeps_labels=True)
@@ -71,10 +74,7 @@ class Shop:
 
     def handlers(self) -> Handlers:
         """Return the handler map."""
-        return wrap({name: self._handler(name) for name in OPERATIONS}, backend=self.info)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._handler(name)
+        return wrap({name: self[name] for name in OPERATIONS}, backend=self.info)
 
     async def purge(self, entity: str, id: str) -> bool:
         """Delete a record."""
@@ -82,24 +82,24 @@ class Shop:
         def apply() -> bool:
             return self.store.rows.pop((entity, id), None) is not None
 
-        gone: bool = await self._machine.reach(f"purge {entity} {id}", apply, self.store, writes=True)
+        gone: bool = await self._machine().reach(f"purge {entity} {id}", apply, self.store, writes=True)
         return gone
 
-    def _handler(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Any:
         operation = OPERATIONS[name]
         act = getattr(self.store, operation.verb)
 
         async def handler(**params: Any) -> Any:
-            self._witness(self._machine, self.store, name, params)
+            machine = self._machine()
+            self._witness(machine, self.store, name, params)
 
             def apply() -> Any:
-                if self._machine.loses_a_copy and operation.verb == "set":
-                    self._machine.loses_a_copy = False
+                if machine.loses_a_copy and operation.verb == "set":
+                    machine.loses_a_copy = False
                     return None
                 return act(operation.entity, **params)
 
-            what = f"{name} in {self.store.region}"
-            return await self._machine.reach(what, apply, self.store, writes=operation.writes)
+            return await machine.reach(f"{name} in {self.store.region}", apply, self.store, writes=operation.writes)
 
         return handler
 

@@ -2,13 +2,101 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.region.moves.plan import Plan, plans
+from storescope import OPERATIONS
+from tests.region.moves.cases import CASES
+from tests.region.moves.measure import WEAKENINGS, runs_until_found
+from tests.region.moves.oracle import ViolationError
+from tests.region.moves.plans import AT_MOVER, TROUBLES, Seeded, plans, random_plan
+from tests.region.moves.shrink import breaks, shrunk
 from tests.region.moves.world import simulate
+from tests.region.simulation.weaken import documented
+from tests.rounds import LONG
+
+if TYPE_CHECKING:
+    from tests.region.moves.cases import Case
+    from tests.region.moves.plan import Plan
+    from tests.region.simulation.weaken import Weakening
+
+RUNS = 2500 if LONG else 150  # of each part
+PARTS = 8 if LONG else 1  # 20,000 runs, side by side
+MOST = 3000  # runs until a weakening is found
+QUICK = {
+    "A process takes no lease.",
+    "The last writer of a pin wins.",
+    "A lease is taken through a fence.",
+    "The epoch stays as it was.",
+    "A wrong label becomes a right one by a move.",
+}
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.says)
+def test_what_once_failed_does_not_fail_again(case: Case) -> None:
+    simulate(case.plan)
+
+
+@settings(
+    max_examples=1500 if LONG else 40,
+    derandomize=not LONG,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(plans)
 def test_sessions_stay_whole_and_where_they_may_be(plan: Plan) -> None:
     simulate(plan)
+
+
+@pytest.fixture(scope="module")
+def seen(part: int) -> Counter[str]:
+    """The counts of all runs of a part; a broken promise fails here, with a plan for `cases.py`."""
+    total: Counter[str] = Counter()
+    for number in range(part * RUNS, (part + 1) * RUNS):
+        plan = random_plan(Seeded(number))
+        try:
+            total += simulate(plan).seen
+        except ViolationError:
+            smallest = shrunk(plan)
+            with pytest.raises(ViolationError) as raised:
+                simulate(smallest)
+            pytest.fail(f"seed {number}: {raised.value}\n{smallest!r}")
+    return total
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("part", range(PARTS), scope="module")
+def test_every_run_keeps_the_promises_and_much_happens_in_them(seen: Counter[str]) -> None:
+    for name in (*OPERATIONS, *TROUBLES, *AT_MOVER, "moved", "MoveRefusedError", "BackendError"):
+        assert seen[name], name
+
+
+def test_a_seed_repeats_its_run() -> None:
+    plan = random_plan(Seeded(4711))
+    assert simulate(plan).trace == simulate(plan).trace
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    "weakening",
+    [weakening for weakening in WEAKENINGS if LONG or weakening.says in QUICK],
+    ids=lambda weakening: weakening.says,
+)
+def test_a_weakened_pin_or_move_is_found_out(weakening: Weakening) -> None:
+    assert runs_until_found(weakening, most=MOST), f"{weakening.says} Nothing noticed it in {MOST} runs."
+
+
+@pytest.mark.unmeasured
+def test_what_breaks_a_promise_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = WEAKENINGS[0]
+    first.apply(monkeypatch)
+    plan = next(filter(breaks, (random_plan(Seeded(number)) for number in range(MOST))))
+    small = shrunk(plan)
+    assert breaks(small)
+    assert len(small.acts) < len(plan.acts)
+
+
+def test_the_docs_list_every_weakening() -> None:
+    assert documented("Pins and moves") == [weakening.says for weakening in WEAKENINGS]

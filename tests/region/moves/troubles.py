@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 LEASE = 3.0
 AWAY = 3 * LEASE  # longer than it takes to be taken for dead
-FROZEN = 2 * LEASE + SETTLE
+FROZEN = 3 * LEASE + SETTLE
 
 
 def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None:
     """Let it happen; to the mover, where it is about one."""
     world.note(f"{trouble}")
+    world.seen[trouble.what] += 1
     machine = mover
     if machine is None:
         machine = world.processes[trouble.at % len(world.processes)].machine
@@ -81,3 +82,4 @@ def _add_old(world: World, session: str) -> None:
     label = {"region": region, "tenant": tenant, "session": session, "id": OLD}
     row = {"n": 0, "by": tenant, "me": OLD, "sessionId": session, "$residency": label}
     world.stores[region].rows[key] = row
+    world.rogue.add(session)  # if the other tenant is the first to pin it, its lists are denied

@@ -20,7 +20,7 @@ from storescope.middleware._region._pins._registry import PinRegistry
 from storescope.middleware._region._pins._timing import Timing
 from tests.region.moves.agents import Agent, Process
 from tests.region.moves.loop import SimulatedTime, run
-from tests.region.moves.machine import SETTLE, Machine
+from tests.region.moves.machine import SETTLE, Machine, running
 from tests.region.moves.oracle import Oracle, ViolationError, Write, demand
 from tests.region.moves.plan import PROCESSES
 from tests.region.moves.pins import elsewhere
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.region.moves.plan import Act, Event, Move, Plan
 
 SHOWN = 80  # lines of the trace
+_TRIES = 3  # of a move that an operator makes again
 _LONGEST = 120  # seconds that agents and movers may take
 
 
@@ -61,6 +62,7 @@ class World:
         self.ever = {plan.policies[0]}
         self.engine = MemoryKv()
         self.stores = {region: Store(region) for region in (EU, US)}
+        self._shops = {each.region: Shop(each, running.get, self._contacted).handlers() for each in self.stores.values()}
         self.processes: list[Process] = []
         self.rogue: set[str] = set()
         self.oracle = Oracle()
@@ -128,8 +130,7 @@ class World:
     def process(self, name: str, region: str, fault_rate: float | None = None) -> Process:
         """Start a process."""
         machine = self._machine(name, region, fault_rate)
-        shops = {region: Shop(store, machine, self._contacted).handlers() for region, store in self.stores.items()}
-        router = route_by_region(shops, self.policy, pins=self._registry(machine), caller_region=region)
+        router = route_by_region(self._shops, self.policy, pins=self._registry(machine), caller_region=region)
         return Process(machine, router)
 
     def crash(self, number: int) -> None:
@@ -142,26 +143,28 @@ class World:
         for machine in self._machines:
             machine.is_dead = True
 
-    async def move(self, session: str, region: str, *, is_lucky: bool = False, move: Move | None = None) -> None:
-        """Move a session, or try to."""
+    async def move(self, session: str, region: str, *, is_lucky: bool = False, move: Move | None = None) -> str:
+        """Move a session, or try to; return how it ended."""
         machine = self._machine(f"mover {len(self._machines)}", None, 0 if is_lucky else None)
         if move is not None:
             machine.at_request(move.after, lambda: strike(self, move.trouble, machine))
-        sides = {region: Side(region, Shop(store, machine, self._contacted)) for region, store in self.stores.items()}
+        sides = {region: Side(region, Shop(each, lambda: machine, self._contacted)) for region, each in self.stores.items()}
         registry = self._registry(machine)
         mover = Mover(registry, self.policy, sides, Labels(name_ids=True), lambda _: None)
         self.note(f"{machine.name} moves {session} to {region}")
+        end = "moved"
         with self.judging():
             try:
                 await asyncio.wait_for(mover.move(session, region), 30)
-                end = "moved"
             except (MoveRefusedError, BackendError, ResidencyError, TimeoutError) as error:
-                end = repr(error)
-            self.note(f"{machine.name}: {end}")
-            self.seen[f"move: {end.partition('(')[0]}"] += 1
+                end = type(error).__name__
+                self.note(f"{machine.name}: {error!r}")
+        self.note(f"{machine.name}: {end}")
+        self.seen[end] += 1
         with suppress(BackendError, TimeoutError):
             await asyncio.wait_for(registry.aclose(), 5)
         machine.is_dead = True  # a command that has ended
+        return end
 
     def _machine(self, name: str, region: str | None, fault_rate: float | None) -> Machine:
         rate = self.plan.fault_rate if fault_rate is None else fault_rate
@@ -195,7 +198,13 @@ class World:
 
     async def _move(self, move: Move) -> None:
         await asyncio.sleep(move.when)
-        await self.move(move.session, elsewhere(self, move.session, move.trouble.region), move=move)
+        first: Move | None = move
+        for _ in range(_TRIES):
+            to = elsewhere(self, move.session, move.trouble.region)
+            if await self.move(move.session, to, move=first) != "BackendError":
+                return
+            first = None
+            await asyncio.sleep(1)
 
     def _contacted(self, machine: Machine, store: Store, name: str, params: dict[str, Any]) -> None:
         """Judge a contact with a store: movers read where the policy does not allow it any more, to bring it away."""

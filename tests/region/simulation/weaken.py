@@ -3,9 +3,11 @@
 from __future__ import annotations
 import __future__
 
+import re
 import sys
 from dataclasses import dataclass
 from inspect import getsource
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+DOCS = Path(__file__).parents[3] / "docs" / "residency.md"
 PACKAGE = "storescope.middleware._region"
 
 
@@ -69,3 +72,9 @@ class Weakening:
             return [(self.owner, self.function)]
         modules = [module for name, module in sys.modules.items() if name.startswith(PACKAGE)]
         return [(module, name) for module in modules for name, value in vars(module).items() if value is real]
+
+
+def documented(heading: str) -> list[str]:
+    """Return the weakenings that the docs list under a heading, in order."""
+    section = DOCS.read_text().split(f"\n### {heading}\n")[1].split("\n##")[0]
+    return re.findall(r"^\| (.+) \| \d+ \| \d+ \|$", section, re.MULTILINE)
