@@ -1,4 +1,4 @@
-"""A plan that fails, made smaller: `python -m tests.region.moves.shrink "SEED"` prints it, for `cases.py`."""
+"""A plan that fails, made smaller: `python -m tests.region.moves.shrink "SEED"` prints it."""
 
 from __future__ import annotations
 

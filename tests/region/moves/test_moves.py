@@ -9,17 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from storescope import OPERATIONS
-from tests.region.moves.cases import CASES
 from tests.region.moves.measure import WEAKENINGS, runs_until_found
 from tests.region.moves.oracle import ViolationError
 from tests.region.moves.plans import AT_MOVER, TROUBLES, Seeded, plans, random_plan
 from tests.region.moves.shrink import breaks, shrunk
 from tests.region.moves.world import simulate
-from tests.region.simulation.weaken import documented
 from tests.rounds import LONG
 
 if TYPE_CHECKING:
-    from tests.region.moves.cases import Case
     from tests.region.moves.plan import Plan
     from tests.region.simulation.weaken import Weakening
 
@@ -35,11 +32,6 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.says)
-def test_what_once_failed_does_not_fail_again(case: Case) -> None:
-    simulate(case.plan)
-
-
 @settings(
     max_examples=1500 if LONG else 40,
     derandomize=not LONG,
@@ -52,7 +44,7 @@ def test_sessions_stay_whole_and_where_they_may_be(plan: Plan) -> None:
 
 @pytest.fixture(scope="module")
 def seen(part: int) -> Counter[str]:
-    """The counts of all runs of a part; a broken promise fails here, with a plan for `cases.py`."""
+    """The counts of all runs of a part; a broken promise fails here, with the smallest plan."""
     total: Counter[str] = Counter()
     for number in range(part * RUNS, (part + 1) * RUNS):
         plan = random_plan(Seeded(number))
@@ -96,7 +88,3 @@ def test_what_breaks_a_promise_is_made_small(monkeypatch: pytest.MonkeyPatch) ->
     small = shrunk(plan)
     assert breaks(small)
     assert len(small.acts) < len(plan.acts)
-
-
-def test_the_docs_list_every_weakening() -> None:
-    assert documented("Pins and moves") == [weakening.says for weakening in WEAKENINGS]
