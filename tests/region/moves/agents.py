@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections import deque
 
     from storescope import Handlers
+    from storescope.middleware._region._pins._registry import PinRegistry
     from tests.region.moves.machine import Machine
     from tests.region.moves.plan import Act
     from tests.region.moves.world import World
@@ -26,6 +27,7 @@ class Process(NamedTuple):
     """A process with its router."""
 
     machine: Machine
+    registry: PinRegistry
     handlers: Handlers
 
 

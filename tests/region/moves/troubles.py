@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tests.region.moves.machine import SETTLE
+from storescope.middleware._region._pins._pin import PinKey
 from tests.region.moves.oracle import Write
 from tests.region.moves.plan import OLD
 from tests.region.moves.pins import home_of, owner_of
@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from tests.region.moves.world import World
 
 LEASE = 3.0
-AWAY = 3 * LEASE  # longer than it takes to be taken for dead
-FROZEN = 3 * LEASE + SETTLE
+AWAY = 12.0  # seconds: longer than it takes to be taken for dead, and the session to be moved
 
 
 def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None:
     """Let it happen; to the mover, where it is about one."""
     world.note(f"{trouble}")
     world.seen[trouble.what] += 1
-    machine = mover
-    if machine is None:
-        machine = world.processes[trouble.at % len(world.processes)].machine
+    number = _whom(world, trouble)
+    machine = mover or world.processes[number].machine
     match trouble.what:
         case "crash mover":
             machine.is_dead = True
-        case "freeze mover" | "freeze":
-            machine.frozen_until = world.now + FROZEN
-        case "unplug mover" | "unplug":
+        case "freeze mover":
+            machine.frozen_until = world.now + AWAY
+        case "freeze":
+            world.processes[number].machine.frozen_until = world.now + AWAY
+        case "unplug mover":
             machine.registry.away_until = world.now + AWAY
+        case "unplug":
+            world.processes[number].machine.registry.away_until = world.now + AWAY
         case "second mover":
             world.begin(world.move(trouble.session, trouble.region))
         case "policy":
@@ -43,13 +45,21 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
         case "outage":
             world.stores[trouble.region].away_until = world.now + AWAY
         case "crash":
-            world.crash(trouble.at % len(world.processes))
+            world.crash(number)
         case "lose a copy":
             machine.loses_a_copy = True
         case "rogue":
             _add_rogue(world, trouble)
         case "old record":
             _add_old(world, trouble.session)
+
+
+def _whom(world: World, trouble: Trouble) -> int:
+    """Return which process it is about: one that has a lease on the session, if there is one."""
+    key = PinKey("session", trouble.session)
+    holders = [number for number, each in enumerate(world.processes) if each.registry.leases.good(key)]
+    among = holders or range(len(world.processes))
+    return among[trouble.at % len(among)]
 
 
 def _add_rogue(world: World, trouble: Trouble) -> None:

@@ -130,8 +130,9 @@ class World:
     def process(self, name: str, region: str, fault_rate: float | None = None) -> Process:
         """Start a process."""
         machine = self._machine(name, region, fault_rate)
-        router = route_by_region(self._shops, self.policy, pins=self._registry(machine), caller_region=region)
-        return Process(machine, router)
+        registry = self._registry(machine)
+        router = route_by_region(self._shops, self.policy, pins=registry, caller_region=region)
+        return Process(machine, registry, router)
 
     def crash(self, number: int) -> None:
         """Kill a process; soon another one takes its place."""
