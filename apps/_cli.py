@@ -11,6 +11,7 @@ from storescope.apps._audit_commands import audit
 from storescope.apps._conformance_command import conformance
 from storescope.apps._dashboard_commands import dashboards
 from storescope.apps._demo_command import demo
+from storescope.apps._dynamodb_commands import dynamodb
 from storescope.apps._load_command import load
 from storescope.apps._residency_commands import residency
 from storescope.apps._serve_command import serve, token
@@ -40,6 +41,7 @@ cli.add_command(token)
 cli.add_command(audit)
 cli.add_command(dashboards)
 cli.add_command(residency)
+cli.add_command(dynamodb)
 cli.add_command(conformance)
 
 

@@ -1,4 +1,4 @@
-"""`storescope residency`: the policy and what it says of a store."""
+"""`storescope residency`: the policy, what it says of a store, and moves between stores."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import click
 from storescope.apps._residency_check import check
 from storescope.apps._residency_diff import diff
 from storescope.apps._residency_explain import explain
+from storescope.apps._residency_keygen import keygen
 from storescope.apps._residency_mark import mark
+from storescope.apps._residency_move import move
 from storescope.apps._residency_scan import scan
+from storescope.apps._residency_verify_proof import verify_proof
 
 
 @click.group()
 def residency() -> None:
-    """Check, explain and compare residency policies, and hold what is stored against one.
+    """Check, explain and compare residency policies, hold what is stored against one, and move sessions.
 
     \b
     Example:
@@ -26,3 +29,6 @@ residency.add_command(explain)
 residency.add_command(diff)
 residency.add_command(mark)
 residency.add_command(scan)
+residency.add_command(move)
+residency.add_command(keygen)
+residency.add_command(verify_proof)

@@ -29,7 +29,7 @@ class _Configurator(_OTelSDKConfigurator):
 
 
 @contextmanager
-def opentelemetry_from_environment(service_name: str) -> Generator[TracerProvider]:
+def opentelemetry_from_environment(service_name: str, *, only_exported: bool = False) -> Generator[TracerProvider]:
     """Set up OpenTelemetry for this process, once, as OTEL_TRACES_EXPORTER, OTEL_SERVICE_NAME and the others say.
 
     Three defaults differ from the SDK's: the service's name; `otlp` where only an OTLP endpoint is given; and
@@ -37,6 +37,8 @@ def opentelemetry_from_environment(service_name: str) -> Generator[TracerProvide
 
     Args:
         service_name: What the service is called if no variable says.
+        only_exported: Whether to begin no sampled trace while nothing is exported: nobody would see what it costs.
+            A trace that comes in sampled stays so.
 
     Yields:
         The global tracer provider. Without exporters its spans go nowhere; OTEL_SDK_DISABLED=true makes none.
@@ -46,7 +48,7 @@ def opentelemetry_from_environment(service_name: str) -> Generator[TracerProvide
         MissingExtraError: If an exporter is asked for that is not installed.
         TelemetryError: If the variables contradict themselves or name what there is not.
     """
-    _set_defaults(service_name)
+    _set_defaults(service_name, only_exported=only_exported)
     try:
         _Configurator().configure()  # type: ignore[no-untyped-call] # the SDK's own
     except RuntimeError as error:
@@ -72,9 +74,11 @@ def log_to_stderr() -> None:
     configure_logging(json=not sys.stderr.isatty(), level="warning")
 
 
-def _set_defaults(service_name: str) -> None:
+def _set_defaults(service_name: str, *, only_exported: bool) -> None:
     if "service.name=" not in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         os.environ.setdefault("OTEL_SERVICE_NAME", service_name)
     os.environ.setdefault("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     if any(os.environ.get(name) for name in _ENDPOINTS):
         os.environ.setdefault("OTEL_TRACES_EXPORTER", "otlp")
+    if only_exported and os.environ.get("OTEL_TRACES_EXPORTER", "none").strip() in {"", "none"}:
+        os.environ.setdefault("OTEL_TRACES_SAMPLER", "parentbased_always_off")

@@ -24,6 +24,7 @@ class _Scheme(NamedTuple):
     module: str
     engine: str
     extra: str | None
+    cloud: str | None = None  # whose regions `region=` may name without saying so
 
 
 _SCHEMES: Mapping[str, _Scheme] = {
@@ -34,6 +35,7 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "redis+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "rediss+cluster": _Scheme("storescope.backends._redis_cluster", "RedisClusterEngine", None),
     "postgresql": _Scheme("storescope.backends._postgres", "PostgresEngine", "postgres"),
+    "dynamodb": _Scheme("storescope.backends._dynamodb", "DynamoEngine", "dynamodb", cloud="aws"),
     "kv+local": _Scheme("storescope.backends._kv._backend", "LOCAL", None),
     "kv+memory": _Scheme("storescope.backends._kv._backend", "MEMORY", None),
     "kv+redis": _Scheme("storescope.backends._kv._backend", "REDIS", None),
@@ -100,6 +102,9 @@ def open_backend(
             (`storescope`), `connect_timeout` and `timeout` (5 seconds each), `statement_timeout` (4 seconds, held
             by the server), `max_connections` (10), `prepared_statements` (True), and libpq's `sslmode`,
             `sslrootcert`, `sslcert` and `sslkey`.
+            DynamoDB: `create` (False; True makes the table, with on-demand billing, and waits for it),
+            `endpoint_url` for a server that is not AWS's, `connect_timeout` (2 seconds), `timeout` (5 seconds for
+            each call), `max_connections` (20) and `max_attempts` (4, of a request that is throttled).
             S3: `endpoint`, `aws_region`, `access_key_id`, `secret_access_key`, `session_token`, `connect_timeout`
             (5 seconds), `timeout` (10 seconds for each request), `max_requests` (32 at once).
             Handlers served elsewhere: `token` (if left out, the environment's STORESCOPE_TOKEN), `timeout` (10
@@ -146,7 +151,11 @@ class Opening(AbstractAsyncContextManager[Backend]):
         target = Target.parse(self._url)
         scheme = _find_scheme(target.scheme)
         engine_class: _EngineClass = getattr(require_extra(scheme.module, extra=scheme.extra), scheme.engine)
-        common = read_options(CommonOptions, self._common, {k: v for k, v in target.query.items() if k in _COMMON})
+        common = read_options(
+            CommonOptions,
+            _named(self._common, scheme.cloud),
+            _named({k: v for k, v in target.query.items() if k in _COMMON}, scheme.cloud),
+        )
         common = common if self.may_probe else replace(common, probe=False)
         if common.tenancy not in {"shared", "required"}:
             raise BackendError("the option tenancy must be 'shared' or 'required'")
@@ -154,7 +163,7 @@ class Opening(AbstractAsyncContextManager[Backend]):
             engine_class.Options, self._options, {k: v for k, v in target.query.items() if k not in _COMMON}
         )
         report = BackendReport()
-        engine = await engine_class.open(target, options, Site(common.tenancy, report))
+        engine = await engine_class.open(target, options, Site(common.tenancy, report, common.region))
         try:
             info = await _describe(engine, common)
         except BaseException:
@@ -171,8 +180,16 @@ def open_unprobed(url: str) -> Opening:
 
 async def _describe(engine: _OpenedEngine, common: CommonOptions) -> BackendInfo:
     named = replace(engine.info, name=common.name)
-    found = await find_region(common.region, named, engine.marker, probe=common.probe)
+    found = await find_region(common.region or named.region, named, engine.marker, probe=common.probe)
     return replace(named, region=found.region, region_confidence=found.confidence)
+
+
+def _named(options: Mapping[str, Any], cloud: str | None) -> dict[str, Any]:
+    """Return options whose region says whose it is: `eu-west-1` can be nobody's but the store's own cloud's."""
+    region = options.get("region")
+    if cloud is None or not isinstance(region, str) or not region or ":" in region:
+        return dict(options)
+    return {**options, "region": f"{cloud}:{region}"}
 
 
 def _find_scheme(name: str) -> _Scheme:

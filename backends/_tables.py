@@ -21,10 +21,12 @@ class Site(NamedTuple):
     Attributes:
         tenancy: `shared` or `required`.
         report: Where it counts retries, conflicts and connections.
+        region: What `region=` says, if anything.
     """
 
     tenancy: str
     report: BackendReport
+    region: str | None = None
 
 
 class Table(Protocol):

@@ -141,8 +141,16 @@ class Turn:
 
     async def comes(self) -> None:
         """Wait until it comes."""
-        await self._turns.wait()
+        if self._turns.free:  # after `give_back`; else there was none when it was asked for
+            self._turns.free -= 1
+        else:
+            await self._turns.wait()
         self.waits = False
+
+    def give_back(self) -> None:
+        """Let another go on, because this call is going to wait for something else; its time runs on."""
+        self.waits = True
+        self._turns.pass_on()
 
     def expire(self) -> None:
         """Cancel what the call awaits."""

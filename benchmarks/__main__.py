@@ -11,8 +11,9 @@ import sys
 import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -33,27 +34,35 @@ from benchmarks import (
     list_memory,
     list_time,
     list_trips,
+    pins,
     redis_get,
     view_ingest,
     view_search,
 )
+from benchmarks._lists import Sizes
+from benchmarks._stores import KV_STORES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from benchmarks._result import Result
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[[Path], Coroutine[Any, Any, Result]]] = {
     "limit": limit.run,
     "layers": layers.run,
     "redis_get": redis_get.run,
     "guard": guard.run,
+    "pins": pins.run,
     "audit_none": audit_none.run,
     "audit_group": audit_group.run,
     "backend_calls": backend_calls.run,
+    "kv_calls": partial(backend_calls.run, stores=KV_STORES, rounds=80, limit=None),
     "durable": durable.run,
     "bridge": bridge.run,
     "list_gets": list_gets.run,
     "list_trips": list_trips.run,
     "list_time": list_time.run,
+    "kv_list_time": partial(list_time.run, stores=KV_STORES, sizes=Sizes(others=1_000), rounds=5),
     "list_memory": list_memory.run,
     "cluster_nodes": cluster_nodes.run,
     "view_ingest": view_ingest.run,

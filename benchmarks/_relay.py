@@ -41,9 +41,10 @@ class Relay:
             sink.close()
 
         to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
-        await asyncio.gather(
-            pass_on(reader, to_server[1], is_client=True), pass_on(to_server[0], writer, is_client=False)
-        )
+        with suppress(asyncio.CancelledError):  # the loop's end; the streams' own callback would log it
+            await asyncio.gather(
+                pass_on(reader, to_server[1], is_client=True), pass_on(to_server[0], writer, is_client=False)
+            )
 
 
 @asynccontextmanager

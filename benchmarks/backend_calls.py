@@ -21,7 +21,12 @@ LIST = "message.listBySession"
 
 
 async def run(
-    folder: Path, stores: tuple[str, ...] = STORES, *, calls: int = CALLS, rounds: int = ROUNDS
+    folder: Path,
+    stores: tuple[str, ...] = STORES,
+    *,
+    calls: int = CALLS,
+    rounds: int = ROUNDS,
+    limit: float | None = LIMIT,
 ) -> Result:
     """Measure the bare backends, without middleware. The limit is for operations on a single record.
 
@@ -34,7 +39,7 @@ async def run(
             for operation, figures in (await _measure(store, address, calls, rounds)).items():
                 name = f"{store} {operation}" + (f" of {LISTED}" if operation == LIST else "")
                 share = ratio(figures, "ours", "raw")
-                rows.append(Row(name, median(figures["ours"]), share, None if operation == LIST else LIMIT))
+                rows.append(Row(name, median(figures["ours"]), share, None if operation == LIST else limit))
                 if "usual" in figures:
                     usual = ratio(figures, "ours", "usual")
                     rows.append(Row(f"{name}, to SELECT FOR UPDATE", median(figures["ours"]), usual))

@@ -6,9 +6,11 @@ from storescope.middleware._logging import configure_logging
 from storescope.middleware._metrics import metrics
 from storescope.middleware._region import (
     Decision,
+    MoveRefusedError,
     PinRegistry,
     PolicyFile,
     ResidencyPolicy,
+    move_session,
     region_guard,
     route_by_region,
 )
@@ -19,6 +21,7 @@ __all__ = [
     "AuditLog",
     "AuditSink",
     "Decision",
+    "MoveRefusedError",
     "OpenTelemetrySink",
     "PinRegistry",
     "PolicyFile",
@@ -28,6 +31,7 @@ __all__ = [
     "configure_logging",
     "instrument_drivers",
     "metrics",
+    "move_session",
     "region_guard",
     "route_by_region",
     "timeout",

@@ -28,7 +28,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    across_processes: Literal["livesum", "max"] = "livesum"
+    across_processes: Literal["livesum", "livemax", "livemin", "max"] = "livesum"
 
 
 _CALL = ("operation", "backend", "region")
@@ -125,6 +125,7 @@ POLICY_INFO = Metric(
     "gauge",
     "Always 1; the residency policy in force.",
     ("version", "digest"),
+    across_processes="livemax",
 )
 RELOAD_FAILURES = Metric(
     "agent_storage_residency_policy_reload_failures_total",
@@ -136,6 +137,7 @@ EXCEPTION_EXPIRY = Metric(
     "gauge",
     "When an exception of the residency policy in force ends, in seconds since 1970.",
     ("exception",),
+    across_processes="livemin",
 )
 AUDIT_RECORDS = Metric(
     "agent_storage_audit_records_total", "counter", "Records written to the audit log.", ("phase",)
@@ -160,9 +162,13 @@ AUDIT_LAST_SEAL = Metric(
     "agent_storage_audit_last_seal_timestamp_seconds",
     "gauge",
     "When the audit log was last sealed, in seconds since 1970; 0 before the first seal.",
+    across_processes="livemax",
 )
 AUDIT_DISK_FREE = Metric(
-    "agent_storage_audit_disk_free_bytes", "gauge", "Free space where the audit log lies; NaN if unknown."
+    "agent_storage_audit_disk_free_bytes",
+    "gauge",
+    "Free space where the audit log lies; NaN if unknown.",
+    across_processes="livemin",
 )
 BUILD_INFO = Metric(
     "agent_storage_build_info",

@@ -22,6 +22,7 @@ def handler_timer(duration: Histogram, next_step: Step, operation: Operation, ba
     """Return a step that times one handler, however it ends; a call that is refused never gets there.
 
     What a layer asks of the store for another call is charged to that call's operation, as part of its time.
+    A router times its handlers itself (`router_handler`); what they took together is then what is observed.
     """
 
     @cache
@@ -43,13 +44,32 @@ def handler_timer(duration: Histogram, next_step: Step, operation: Operation, ba
             return await next_step(call)
         finally:
             try:
-                seconds = (perf_counter_ns() - begun) / 1e9
-                if call.refusal is None:
+                taken = perf_counter_ns() - begun if call.handler_ns is None else call.handler_ns
+                if call.refusal is None and taken:  # a router that denies a call spends none
                     if call.made_for is None and call.backend is None:
-                        own(seconds)
+                        own(taken / 1e9)
                     else:
-                        observe_other(call, seconds)
+                        observe_other(call, taken / 1e9)
             except Exception as fault:
                 telemetry_failed("metrics", fault)
+
+    return step
+
+
+def begin_router(call: Call) -> None:
+    """Note that a call goes through a router, which has called no handler for it yet."""
+    call.handler_ns = 0
+
+
+def router_handler(handler: Step) -> Step:
+    """Return a step that times one of a router's handlers, for the call that it is made for."""
+
+    async def step(call: Call) -> Any:
+        begun = perf_counter_ns()
+        try:
+            return await handler(call)
+        finally:
+            charged = call.made_for or call
+            charged.handler_ns = (charged.handler_ns or 0) + perf_counter_ns() - begun
 
     return step

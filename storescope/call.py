@@ -131,6 +131,8 @@ class Call:
         decision: What the region guard decided, once it has.
         backend: The backend that a router chose; None means the one that was wrapped.
         lease: What must last until the backend has answered, if the guard follows pins.
+        handler_ns: How long the handlers of a router took, in nanoseconds, looks of the guard included; None where
+            no router calls handlers of its own.
         span_context: The OpenTelemetry `SpanContext` of the call's span, once the tracing layer has made it.
         trace: Its ids, once somebody asked for them.
         deadline: The time-out in force, so that a layer inside it can tell it from a caller's cancellation.
@@ -145,6 +147,7 @@ class Call:
         "deadline",
         "decision",
         "failure",
+        "handler_ns",
         "lease",
         "made_for",
         "opened_ns",
@@ -170,6 +173,7 @@ class Call:
         self.decision: ResidencyDecision | None = None
         self.backend: BackendInfo | None = None
         self.lease: Lease | None = None
+        self.handler_ns: int | None = None
         self.made_for: Call | None = None
         self.span_context: Any = None
         self.trace: TraceIds | None = None

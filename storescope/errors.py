@@ -15,6 +15,7 @@ StorageError
 ├── StorageTimeoutError         the call took longer than `timeout()` allows
 ├── BackendError                the store behind a shipped backend failed
 ├── MissingExtraError           an optional dependency is not installed
+├── middleware.MoveRefusedError a session that must not be moved, or need not be
 ├── dashboards.DashboardError   dashboards that cannot be generated, checked or drawn as asked
 ├── durable.DurableError        a workflow's step that cannot be recorded, or replayed
 ├── conformance.TargetError     what should be a handler map cannot be opened, or is none

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.durable.temporal_server import TemporalServer
+from tests.dynamodb_servers import CREDENTIALS, Dynalite, DynamoDBLocal
 from tests.measured import measuring
+from tests.rounds import LONG
 from tests.s3_server import S3Server
 from tests.servers import PostgresServer, RedisCluster, RedisServer
 from tests.wheel import build_wheel
@@ -98,6 +100,47 @@ def postgres_url(shared_postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="session")
+def aws_credentials() -> Generator[None, None, None]:
+    """Credentials where every AWS SDK finds them first; no server of the tests looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_dynalite(
+    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
+) -> Generator[Dynalite, None, None]:
+    """One dynalite for the whole session. Tests must leave it running: use `dynamodb_url`."""
+    server = Dynalite(tmp_path_factory.mktemp("dynalite")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def dynamodb_url(shared_dynalite: Dynalite) -> str:
+    """The URL of a table of dynalite's that no other test has."""
+    return f"{shared_dynalite.url(f'test-{uuid4().hex}')}&timeout=60"  # the machine may be busy
+
+
+@pytest.fixture(scope="session")
+def shared_dynamodb_local(
+    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
+) -> Generator[DynamoDBLocal, None, None]:
+    """One DynamoDB Local for the whole session. Tests must leave it running: use `dynamodb_local_url`."""
+    server = DynamoDBLocal(tmp_path_factory.mktemp("dynamodb-local")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def dynamodb_local_url(shared_dynamodb_local: DynamoDBLocal) -> str:
+    """The URL of a table of DynamoDB Local's that no other test has."""
+    return f"{shared_dynamodb_local.url(f'test-{uuid4().hex}')}&timeout=60"
+
+
+@pytest.fixture(scope="session")
 def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[TemporalServer, None, None]:
     """One Temporal server for the whole session."""
     server = TemporalServer(tmp_path_factory.mktemp("temporal")).start()
@@ -120,21 +163,28 @@ def s3_url(shared_s3_server: S3Server) -> str:
     return shared_s3_server.url(f"tests/{uuid4().hex}")
 
 
-@pytest.fixture(params=["local", "memory", "postgres", "redis", "redis_cluster"])
+STORES = ["local", "memory", "postgres", "redis", "redis_cluster"]
+"""Those that a test of every backend runs over. DynamoDB's requests take milliseconds: it has tests of its own."""
+KV = ["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"]
+
+
+@pytest.fixture(params=[*STORES, "dynamodb", *KV] if LONG else STORES)
 def backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, of each kind in turn."""
+    """The URL of an empty store, of each kind in turn; in make test-long, those of the KV layer too."""
     return store_url(request, request.param, tmp_path)
 
 
-@pytest.fixture(params=["kv+local", "kv+memory", "kv+postgres", "kv+redis", "kv+s3"])
+@pytest.fixture(params=KV)
 def kv_backend_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same, over each engine of the KV layer."""
-    return "kv+" + store_url(request, request.param.removeprefix("kv+"), tmp_path)
+    return store_url(request, request.param, tmp_path)
 
 
 def store_url(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
     """Return the URL of an empty store."""
-    if kind in {"postgres", "redis", "redis_cluster", "s3"}:
+    if kind.startswith("kv+"):
+        return "kv+" + store_url(request, kind.removeprefix("kv+"), folder)
+    if kind not in {"local", "memory"}:
         url: str = request.getfixturevalue(f"{kind}_url")
         return url
     return {"local": f"local:{folder / 'store'}", "memory": "memory:"}[kind]

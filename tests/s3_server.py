@@ -26,6 +26,7 @@ class S3Server:
     """A `weed server` of its own with an S3 gateway, that a test may kill and start again; it keeps its data."""
 
     KEY, SECRET = "test-access-key", "test-secret-key"
+    READERS_KEY, READERS_SECRET = "readers-access-key", "readers-secret-key"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,6 +42,12 @@ class S3Server:
     def port(self) -> int:
         """The gateway's port."""
         return self._ports["s3"]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def url(self, bucket: str) -> str:
         """Return the URL of a bucket, as `create_kv` takes it."""
@@ -91,10 +98,16 @@ class S3Server:
             assert filer.recv(64).split()[1] in {b"201", b"409"}  # made, or there
 
     def _write_config(self) -> Path:
-        credentials = [{"accessKey": self.KEY, "secretKey": self.SECRET}]
-        identity = {"name": "test", "credentials": credentials, "actions": ["Read", "List", "Write"]}
+        users = (
+            ("test", self.KEY, self.SECRET, ["Read", "List", "Write"]),
+            ("reader", self.READERS_KEY, self.READERS_SECRET, ["Read", "List"]),
+        )
+        identities = [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+            for name, key, secret, actions in users
+        ]
         path = self._folder / "s3.json"
-        path.write_text(json.dumps({"identities": [identity]}))
+        path.write_text(json.dumps({"identities": identities}))
         return path
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
@@ -128,7 +141,8 @@ _SMALL = (
     "-volume.max=20",
     "-master.volumeSizeLimitMB=64",
     "-master.telemetry=false",
-    "-s3.port.iceberg=0",
+    "-s3.port.iceberg=0",  # this and the next are fixed ports, which only one server on a machine gets
+    "-s3.port.lance=0",
     "-master.electionTimeout=1s",
     "-volume.minFreeSpace=0",
 )

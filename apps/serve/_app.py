@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,16 +16,18 @@ from starlette.routing import BaseRoute, Route
 from storescope.apps._telemetry import log_to_stderr, opentelemetry_from_environment
 from storescope.apps.serve._endpoints import Calls, Endpoint
 from storescope.apps.serve._gate import Gate
-from storescope.apps.serve._health import Health
+from storescope.apps.serve._health import FOLDER_VARIABLE, Health
 from storescope.apps.serve._openapi import OPENAPI_PATH, document
 from storescope.apps.serve._refusal import Answer, Refusal, refused
 from storescope.apps.serve._stack import opened
 from storescope.apps.serve._tokens import TokenFile
+from storescope.apps.serve._worker_metrics import written_down
 from storescope.backends._wire import INFO_PATH, JSON, STORAGE_PATH
 from storescope.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from types import FrameType
 
     from starlette.types import Receive, Scope
@@ -39,8 +43,8 @@ def application(options: ServeOptions) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         log_to_stderr()
         try:
-            with opentelemetry_from_environment("storescope-serve"):
-                async with opened(options) as stack:
+            with opentelemetry_from_environment("storescope-serve", only_exported=True):
+                async with opened(options) as stack, _metrics_of_workers():
                     gate = Gate(None if options.tokens is None else TokenFile(options.tokens), options.hosts)
                     health = Health(stack, gate)
                     app.router.routes = bridge_routes(stack, gate, health)
@@ -54,6 +58,11 @@ def application(options: ServeOptions) -> Starlette:
     app.router.redirect_slashes = False
     app.router.default = Endpoint(_nothing_here)
     return app
+
+
+def _metrics_of_workers() -> AbstractAsyncContextManager[None]:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return nullcontext() if folder is None else written_down(Path(folder))
 
 
 def bridge_routes(stack: Stack, gate: Gate, health: Health) -> list[BaseRoute]:

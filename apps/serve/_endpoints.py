@@ -9,6 +9,7 @@ from storescope.apps.serve._body import Bodies
 from storescope.apps.serve._gate import headers_of, refuse_ambiguous
 from storescope.apps.serve._rate import RateLimits
 from storescope.apps.serve._refusal import Answer, Refusal, failed, refused
+from storescope.apps.serve._span import request_span
 from storescope.backends._codec import encode
 from storescope.backends._problems import problem_of
 from storescope.backends._wire import EXACT, JSON, read_json
@@ -60,7 +61,7 @@ class Calls:
         """Make one call."""
         headers = headers_of(scope)
         caller = self._gate.admit(headers)
-        with self._bodies.room() as room:
+        with request_span(scope, caller.context), self._bodies.room() as room:
             body, exact = await room.read(receive, headers)
             store = _envelope(_parsed(body, exact=exact), caller)
             self._limits.spend(caller.grant, 1)
@@ -70,7 +71,7 @@ class Calls:
         """Make calls one after the other, up to the first that fails. None is made if one may not be."""
         headers = headers_of(scope)
         caller = self._gate.admit(headers)
-        with self._bodies.room() as room:
+        with request_span(scope, caller.context), self._bodies.room() as room:
             body, exact = await room.read(receive, headers)
             stores = [_envelope(each, caller) for each in _calls(_parsed(body, exact=exact))]
             self._limits.spend(caller.grant, len(stores))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import asyncio
 
 HEAD_SECONDS = 20.0
-"""How long the head of a connection's first request may take to arrive."""
+"""How long the head of a request may take, from when the connection is made or the head begins to arrive."""
 
 
 class Protocol(H11Protocol):
@@ -23,18 +23,23 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own
         """Begin to wait."""
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_without_head)
+        self._wait()
 
-    def handle_events(self) -> None:
-        """Go on, and wait no more once a head is there."""
-        super().handle_events()
-        if self._head_timer is not None and self.cycle is not None:
+    def data_received(self, data: bytes) -> None:
+        """Go on; wait if what came is not a whole head, since uvicorn ends its own wait with the first byte."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
+        elif self._head_timer is None:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_without_head)
 
     def _stop_waiting(self) -> None:
         if self._head_timer is not None:

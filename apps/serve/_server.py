@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from storescope.apps.serve._app import application
 from storescope.apps.serve._health import FOLDER_VARIABLE
 from storescope.apps.serve._options import ServeError
 from storescope.apps.serve._protocol import Protocol
 from storescope.apps.serve._stack import check
+from storescope.apps.serve._supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +47,9 @@ def serve(options: ServeOptions, bound: socket.socket, ready: Callable[[], None]
     Raises:
         ServeError: If the options cannot go together.
     """
-    check(options)
     with ExitStack() as stack:
         stack.callback(bound.close)
+        check(options)
         if options.workers > 1:
             os.environ[FOLDER_VARIABLE] = stack.enter_context(tempfile.TemporaryDirectory(prefix="storescope-"))
         app: Any = partial(application, options)  # made in the worker: it cannot travel there
@@ -80,7 +80,7 @@ def _run(config: uvicorn.Config, bound: socket.socket) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     if config.workers > 1:
-        supervisor = Multiprocess(config, [bound])
+        supervisor = Supervisor(config, [bound])
         supervisor.run()
         return all(worker.exitcode != STARTUP_FAILURE for worker in supervisor.processes)
     server = uvicorn.Server(config)

@@ -4,7 +4,7 @@
 |---|---|
 | a record | `r/` PREFIX KEY |
 | an entry of a plain index | `i/` PREFIX 1 NAME 1 TEXT 1 NUMBER 1 KEY |
-| of a unique one, with the owner's key as its value | `i/` PREFIX 1 NAME 1 TEXT 1 |
+| of a unique one: the owner's key, and beside it whose it was before | `i/` PREFIX 1 NAME 1 TEXT 1 |
 
 1 is the character U+0001, lower than all that may stand in between. What stands between PREFIX and KEY is the
 entry's *tail*. A record keeps its own tails beside it, so that neither a reader who checks an entry nor a writer
@@ -16,10 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from storescope import BackendError, InvalidRecordError, UnsupportedOperationError
 from storescope.backends._kv._engine import check_key
+
+if TYPE_CHECKING:
+    from storescope.backends._kv._engine import Entry
 
 _END = "\x01"
 _ESCAPES = str.maketrans({"\x01": "\x02\x02", "\x02": "\x02\x03"})
@@ -138,6 +141,11 @@ class Places:
         tail = place[len(self.entries) :]
         name, text, order, key = tail.split(_END, 3)
         return f"{name}{_END}{text}{_END}{order}{_END}", key
+
+
+def claimants(entry: Entry) -> list[str]:
+    """Return the keys of the records that may have an entry of a unique index: its owner, then who had it."""
+    return [entry.value.decode(), *filter(None, entry.metadata.decode().split("\0"))]
 
 
 def is_unique(tail: str) -> bool:

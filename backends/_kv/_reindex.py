@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from storescope import IndexConflictError, VersionConflictError
 from storescope.backends._codec import decode
 from storescope.backends._kv._engine import NO_LIMIT
-from storescope.backends._kv._index import is_unique
+from storescope.backends._kv._index import claimants, is_unique
 from storescope.backends._kv._record import Record, read_beside
 
 if TYPE_CHECKING:
@@ -103,23 +103,25 @@ class Reindexer:
 
     async def _take_orphan(self, listed: Listed) -> bool:
         """Take an entry away if no record has it, and look again: it may have been made for one just written."""
-        tail, key = await self._owner(listed)
-        if await self._writer.holds(key, tail):
+        tail, keys = await self._claimants(listed)
+        if await self._writer.holder(keys, tail) is not None:
             return False
         try:
             gone = await self._engine.delete(listed.key, expected=listed.version)
         except VersionConflictError:  # somebody has just made it anew
             return False
-        if await self._writer.holds(key, tail):
+        holder = await self._writer.holder(keys, tail)
+        if holder is not None:
             with suppress(VersionConflictError, IndexConflictError):
-                await self._writer.claim(key, tail)
+                await self._writer.claim(holder, tail)
             return False
         return gone
 
-    async def _owner(self, listed: Listed) -> tuple[str, str]:
-        """Return the tail of an entry, and the key that it leads to."""
+    async def _claimants(self, listed: Listed) -> tuple[str, list[str]]:
+        """Return the tail of an entry, and the keys of the records that may have it."""
         tail = listed.key[len(self._places.entries) :]
         if not is_unique(tail):
-            return self._places.split(listed.key)
+            tail, key = self._places.split(listed.key)
+            return tail, [key]
         entry = await self._engine.get(listed.key)
-        return tail, entry.value.decode() if entry else "-"
+        return tail, claimants(entry) if entry else []

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
+from functools import partial
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from storescope import BackendError, BackendInfo, RecordTooLargeError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, Entry, Listed, Page, conflict
@@ -22,7 +25,7 @@ from storescope.backends._kv._s3_errors import CONFLICTS, DRIVER_ERRORS, backend
 from storescope.backends._kv._s3_marker import S3Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from obstore.store import S3Store
 
@@ -44,16 +47,19 @@ class S3Kv:
 
     Options: ClassVar = S3Options
 
-    def __init__(self, store: S3Store, address: Address, options: S3Options, report: BackendReport) -> None:
+    def __init__(self, address: Address, options: S3Options, report: BackendReport) -> None:
         namespace = f"{address.bucket}/{address.prefix}".rstrip("/")
         self.info = BackendInfo(
             system="s3", address=address.host, port=address.port, namespace=namespace, keeps_labels=True
         )
-        self.marker = S3Marker(self.request, store, address)
-        self._store = store
+        self.marker = S3Marker(self, address)
+        self.store = make_store(address, options)
+        self._renew = partial(make_store, address, options)
         self._timeout = options.timeout
         self._report = report
         self._free = asyncio.Semaphore(options.max_requests)
+        # Writes of one object stand in line here: servers make those that meet wait long (SeaweedFS for seconds).
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last_number = 0
 
     @classmethod
@@ -64,9 +70,9 @@ class S3Kv:
             BackendError: If the URL is malformed, or the bucket cannot be reached or used.
         """
         address = read_address(target, options)
-        store = make_store(address, options)
-        await check_bucket(store, address, options)
-        return cls(store, address, options, report)
+        engine = cls(address, options, report)
+        await check_bucket(engine.store, address, options)
+        return engine
 
     async def get(self, key: str) -> Entry | None:
         """Return what is stored under a key, or None."""
@@ -84,8 +90,9 @@ class S3Kv:
         body = token_bytes(_NONCE) + len(metadata).to_bytes(_LENGTH) + metadata + value
         mode = _mode(expected)
 
-        def write() -> Awaitable[Any]:
-            return self._store.put_async(name, body, mode=mode, use_multipart=False)
+        async def write() -> Any:
+            async with self._lines.setdefault(name, asyncio.Lock()):
+                return await self.store.put_async(name, body, mode=mode, use_multipart=False)
 
         try:
             result = await self.request(write, writes=True, passes=CONFLICTS if expected is not ANY else ())
@@ -97,19 +104,19 @@ class S3Kv:
         """Delete, and return whether there was something."""
         name = name_of(key)
         try:
-            found = await self.request(lambda: self._store.head_async(name), passes=(FileNotFoundError,))
+            found = await self.request(lambda: self.store.head_async(name), passes=(FileNotFoundError,))
         except FileNotFoundError:
             return False
         if expected not in {ANY, found["e_tag"]}:
             raise conflict()
-        await self.request(lambda: self._store.delete_async(name), writes=True)
+        await self.request(lambda: self.store.delete_async(name), writes=True)
         return True
 
     async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> Page:
         """Return the keys that begin with `prefix`, in order: a request for every thousand."""
         start = start_of(prefix)
         offset = start if after is None else max(start, name_of(after))
-        keys = await self.request(lambda: _find(self._store, start, offset, limit + 1))
+        keys = await self.request(lambda: _find(self.store, start, offset, limit + 1))
         return Page(keys[:limit], keys[limit - 1].key if len(keys) > limit else None)
 
     async def next_number(self) -> int:
@@ -131,7 +138,7 @@ class S3Kv:
             writes: Whether it writes.
             passes: What is not to be turned into a `BackendError`.
         """
-        async with self._free:
+        async with self._turn():
             try:
                 return await self._in_time(send, writes=writes)
             except passes:
@@ -147,11 +154,30 @@ class S3Kv:
             except DRIVER_ERRORS as error:
                 raise backend_error("a request failed", error) from None
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Wait until fewer than `max_requests` are under way, and be one of them."""
+        waits = self._free.locked()
+        if waits:
+            self._report.add("connections_waiting")
+        try:
+            await self._free.acquire()
+        finally:
+            if waits:
+                self._report.add("connections_waiting", -1)
+        try:
+            yield
+        finally:
+            self._free.release()
+
     async def _in_time(self, send: Callable[[], Awaitable[_T]], *, writes: bool) -> _T:
+        store = self.store
         try:
             async with asyncio.timeout(self._timeout):
                 return await send()
         except TimeoutError:
+            if self.store is store:  # its other connections may lead nowhere too: they are left together
+                self.store = self._renew()
             raise BackendError(
                 f"s3: no answer within {self._timeout:g} s",
                 driver_error="obstore.TimeoutError",
@@ -165,7 +191,7 @@ class S3Kv:
         options: Any = {"range": (0, most)} if max_bytes < NO_LIMIT else {}
 
         async def read() -> tuple[bytes, Any]:
-            result = await self._store.get_async(name, options=options)
+            result = await self.store.get_async(name, options=options)
             return bytes(await result.bytes_async()), result.meta
 
         try:

@@ -114,7 +114,7 @@ def make_store(address: Address, options: S3Options) -> S3Store:
         client_options={
             "allow_http": options.endpoint.startswith("http:"),
             "connect_timeout": timedelta(seconds=options.connect_timeout),
-            "timeout": timedelta(seconds=options.timeout),
+            "timeout": timedelta(seconds=options.timeout + 1),  # the caller's own time-out comes first
         },
         retry_config={"max_retries": 0},  # a second try of the client's could undo a later write of somebody else
         **given,

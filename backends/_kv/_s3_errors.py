@@ -17,6 +17,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _UNREACHED = re.compile(r"kind: Connect\b")
 _CLIENT, _SERVER = 400, 500  # HTTP statuses from these on
+_NOT_IMPLEMENTED = 501
 _UNDECIDED = frozenset({500, 502, 504})  # 503 is a refusal: S3 says SlowDown
 
 
@@ -44,7 +45,7 @@ def read_answer(error: Exception) -> Answer:
 
 def is_retryable(answer: Answer) -> bool:
     """Return whether the same request may succeed later."""
-    return not _CLIENT <= answer.status < _SERVER
+    return not _CLIENT <= answer.status < _SERVER and answer.status != _NOT_IMPLEMENTED
 
 
 def backend_error(what: str, error: Exception, *, writes: bool = False) -> BackendError:

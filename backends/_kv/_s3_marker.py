@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 _NAME = "residency-marker"
 
 
-class _Request(Protocol):
-    """`S3Kv.request`."""
+class Bucket(Protocol):
+    """What a marker needs of the engine."""
 
-    async def __call__(
+    store: S3Store
+
+    async def request(
         self,
         send: Callable[[], Awaitable[Any]],
         *,
         writes: bool = False,
         passes: tuple[type[Exception], ...] = (),
-    ) -> Any: ...
+    ) -> Any:
+        """Make a request, as `S3Kv` does."""
+        ...
 
 
 class S3Marker:
     """The marker of one prefix in one bucket."""
 
-    def __init__(self, request: _Request, store: S3Store, address: Address) -> None:
-        self._request = request
-        self._store = store
+    def __init__(self, engine: Bucket, address: Address) -> None:
+        self._engine = engine
         self._address = address
 
     async def identify(self) -> Identity:
@@ -49,10 +52,10 @@ class S3Marker:
         """Return the text, or None."""
 
         async def read() -> bytes:
-            return bytes(await (await self._store.get_async(_NAME)).bytes_async())
+            return bytes(await (await self._engine.store.get_async(_NAME)).bytes_async())
 
         try:
-            text: bytes = await self._request(read, passes=(FileNotFoundError,))
+            text: bytes = await self._engine.request(read, passes=(FileNotFoundError,))
         except FileNotFoundError:
             return None
         return text.decode(errors="replace")
@@ -62,10 +65,10 @@ class S3Marker:
 
         def write() -> Awaitable[Any]:
             mode: Any = "overwrite" if replace else "create"
-            return self._store.put_async(_NAME, text.encode(), mode=mode, use_multipart=False)
+            return self._engine.store.put_async(_NAME, text.encode(), mode=mode, use_multipart=False)
 
         try:
-            await self._request(write, writes=True, passes=CONFLICTS)
+            await self._engine.request(write, writes=True, passes=CONFLICTS)
         except CONFLICTS:
             return False
         return True

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from storescope import BackendError, IndexConflictError, VersionConflictError
 from storescope.backends._kv._engine import ABSENT, ANY, NO_LIMIT, conflict
-from storescope.backends._kv._index import index_name, is_unique
+from storescope.backends._kv._index import claimants, index_name, is_unique
 from storescope.backends._kv._record import beside, pauses, read_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from storescope.backends._kv._engine import Entry, Expected, KvEngine
     from storescope.backends._kv._index import Places
@@ -148,26 +148,35 @@ class Writer:
             await self._engine.put(place, b"")  # even over one that is there: its version protects it from removal
             return
         entry = await self._engine.get(place)
-        if entry is None or entry.value == key.encode():
-            await self._engine.put(place, key.encode(), expected=entry.version if entry else ABSENT)
+        if entry is None:
+            await self._engine.put(place, key.encode(), expected=ABSENT)
         else:
             await self._take_over(key, tail, entry)
 
     async def _take_over(self, key: str, tail: str, entry: Entry) -> None:
-        """Take an entry from a record that does not have it; and give it back if it turns out to."""
-        place, owner = self._places.entry(tail, key), entry.value.decode()
-        if not await self.holds(owner, tail):
-            version = await self._engine.put(place, key.encode(), expected=entry.version)
-            if not await self.holds(owner, tail):  # nor was it written before it could see that this is taken
+        """Take an entry from records that do not have it; and give it back if one turns out to.
+
+        It says from whom it was taken, so that who takes it next, before it is given back, asks them too.
+        """
+        place = self._places.entry(tail, key)
+        others = [claimant for claimant in claimants(entry) if claimant != key]
+        if await self.holder(others, tail) is None:
+            taken_from = "\0".join(others).encode()  # a key holds no NUL
+            version = await self._engine.put(place, key.encode(), metadata=taken_from, expected=entry.version)
+            if await self.holder(others, tail) is None:  # nor was one written before it could see this
                 return
             with suppress(VersionConflictError):  # it has taken it back
-                await self._engine.put(place, entry.value, expected=version)
+                await self._engine.put(place, entry.value, metadata=entry.metadata, expected=version)
         raise IndexConflictError(index_name(tail))
 
-    async def holds(self, key: str, tail: str) -> bool:
-        """Return whether a record has an index entry by its own account."""
-        (entry,) = await self._engine.get_many([self._places.record(key)], max_bytes=0)
-        return entry is not None and tail in read_beside(entry)[0]
+    async def holder(self, keys: Sequence[str], tail: str) -> str | None:
+        """Return the first of some records that has an index entry by its own account; None if none has."""
+        places = [self._places.record(key) for key in keys]
+        entries = await self._engine.get_many(places, max_bytes=0) if places else []
+        for key, entry in zip(keys, entries, strict=True):
+            if entry is not None and tail in read_beside(entry)[0]:
+                return key
+        return None
 
     async def _confirm(self, key: str, tails: list[str], before: Entry | None, version: str) -> None:
         """Look whether the new entries are still there, now that the record is.

@@ -21,8 +21,8 @@ from storescope.backends._redis._errors import DRIVER_ERRORS, backend_error
 from storescope.backends._redis._tls import tls_arguments
 
 if TYPE_CHECKING:
+    from storescope.backends._links import Links
     from storescope.backends._options import Target
-    from storescope.backends._redis._connection import Links
 
 _PREFIX = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _DEFAULT_BULK = 512 * 1024 * 1024

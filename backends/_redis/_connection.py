@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Connection, Redis, RedisCluster
 
-    from storescope.reports import BackendReport
+    from storescope.backends._links import Links
 
 
 Client: TypeAlias = "Redis | RedisCluster"
@@ -44,24 +44,6 @@ class Attempt:
 
 ATTEMPT: ContextVar[Attempt] = ContextVar("storescope.redis.attempt", default=Attempt())  # noqa: B039 (nobody's)
 """The call that this task is in."""
-
-
-class Links:
-    """All connections of one client.
-
-    Attributes:
-        report: Where they are counted.
-        generation: Connections of an older one are made anew before they are used.
-    """
-
-    def __init__(self, report: BackendReport) -> None:
-        self.report = report
-        self.generation = 0
-
-    def renew(self, generation: int) -> None:
-        """Trust none any more that is as old as one which failed. Of many that fail together, the first counts."""
-        if generation == self.generation:
-            self.generation += 1
 
 
 def linked(kind: type[Connection], links: Links) -> type[Connection]:  # noqa: C901 (a class of short methods)

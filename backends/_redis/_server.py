@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis, RedisCluster
 
+    from storescope.backends._links import Links
     from storescope.backends._redis._connect import RedisOptions
-    from storescope.backends._redis._connection import Links
 
 
 _POSITION_DIGITS = 20  # of a 64-bit integer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from storescope import BackendInfo
+from storescope.backends._links import Links
 from storescope.backends._redis._connect import RedisOptions
-from storescope.backends._redis._connection import Links
 from storescope.backends._redis._keys import SlotKeys
 from storescope.backends._redis._marker import RedisMarker
 from storescope.backends._redis._tables import HashTable

@@ -17,9 +17,9 @@ from storescope.backends._redis_cluster._client import SLOTS, ClusterClient
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from storescope.backends._links import Links
     from storescope.backends._options import Target
     from storescope.backends._redis._connect import RedisOptions
-    from storescope.backends._redis._connection import Links
 
 _KIND = "+cluster"
 

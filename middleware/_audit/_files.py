@@ -70,9 +70,10 @@ def streams_of(folder: Path) -> dict[str, list[Segment]]:
     streams: defaultdict[str, dict[int, Segment]] = defaultdict(dict)
     for path in log_files(folder):
         segment = Segment.of(path)
-        if segment is not None and not segment.packed and not path.is_file():  # packed since it was listed
-            segment = Segment.of(path.with_name(f"{path.name}.gz"))
-        if segment is not None and segment.path.is_file():
+        if segment is not None and not path.is_file():  # each is looked at once: it may be packed at any moment
+            packed = path.with_name(f"{path.name}.gz")
+            segment = Segment.of(packed) if packed.is_file() else None
+        if segment is not None:
             streams[segment.stream].setdefault(segment.number, segment)
     return {stream: [found[number] for number in sorted(found)] for stream, found in sorted(streams.items())}
 

@@ -9,21 +9,26 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from storescope.errors import AuditError
 from storescope.middleware._audit._chain import KEY_BYTES
+from storescope.middleware._files import write_new
+from storescope.middleware._key_files import KeyFormat
 
-_PUBLIC = "storescope-audit-public-1:"
-_SECRET = "storescope-audit-secret-1:"  # noqa: S105 (a prefix, not a secret)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FORMAT = KeyFormat(
+    "storescope-audit-public-1:", "storescope-audit-secret-1:", "storescope audit keygen", AuditError
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +77,8 @@ def generate(name: str | Path) -> tuple[Path, Path]:
     Raises:
         AuditError: If one of them exists, or cannot be written.
     """
-    public, secret = Path(f"{name}.pub"), Path(f"{name}.key")
     key = PrivateKey.generate()
-    for path in (public, secret):  # both first: a secret key that does not fit the public one would deceive
-        if path.exists():
-            raise AuditError(f"{path} exists already; keys are never overwritten")
-    try:
-        secret.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AuditError(f"{secret.parent}: the folder of the keys cannot be made: {error.strerror}") from None
-    try:
-        _write_new(secret, _SECRET + base64.b64encode(bytes(key)).decode(), 0o600)
-        _write_new(public, _PUBLIC + base64.b64encode(bytes(key.public_key)).decode(), 0o644)
-    except FileExistsError as error:
-        raise AuditError(f"{error.filename} exists already; keys are never overwritten") from None
-    except OSError as error:
-        raise AuditError(f"{error.filename}: the key cannot be written: {error.strerror}") from None
-    return public, secret
+    return _FORMAT.write_pair(name, bytes(key.public_key), bytes(key))
 
 
 def load_public(path: str | Path) -> PublicKey:
@@ -97,7 +87,7 @@ def load_public(path: str | Path) -> PublicKey:
     Raises:
         AuditError: If the file cannot be read or is not one.
     """
-    key = PublicKey(_load(path, _PUBLIC, "a public key (NAME.pub)"))
+    key = PublicKey(_FORMAT.read_public(path))
     try:
         SealedBox(key).encrypt(b"")
     except CryptoError:  # some points of the curve are no keys, all zeros above all
@@ -111,7 +101,7 @@ def load_secret(path: str | Path) -> PrivateKey:
     Raises:
         AuditError: If the file cannot be read or is not one.
     """
-    return PrivateKey(_load(path, _SECRET, "a secret key (NAME.key)"))
+    return PrivateKey(_FORMAT.read_secret(path))
 
 
 def load_or_make_id_key(folder: Path) -> bytes:
@@ -133,7 +123,7 @@ def load_or_make_id_key_file(path: Path) -> bytes:
     """
     if not path.exists():
         with suppress(FileExistsError):  # another process was first: its key is the folder's
-            _write_new(path, secrets.token_hex(KEY_BYTES), 0o600)
+            write_new(path, f"{secrets.token_hex(KEY_BYTES)}\n", 0o600)
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except ValueError:
@@ -141,47 +131,3 @@ def load_or_make_id_key_file(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise AuditError(f"{path}: must hold {2 * KEY_BYTES} hex digits")
     return key
-
-
-def _load(path: str | Path, prefix: str, wanted: str) -> bytes:
-    try:
-        text = Path(path).read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise AuditError(f"{path}: the key cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        text = ""
-    try:
-        key = base64.b64decode(text.removeprefix(prefix), validate=True) if text.startswith(prefix) else b""
-    except binascii.Error:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise AuditError(f"{path}: is not {wanted} of storescope audit keygen")
-    return key
-
-
-def _write_new(path: Path, text: str, mode: int) -> None:
-    """Write a file that must not exist; nobody ever sees it half written."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError as error:
-            error.filename = str(path)
-            raise
-        sync_folder(path.parent)  # what is sealed to a key that a power cut took could never be verified
-    finally:
-        draft.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

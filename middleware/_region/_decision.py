@@ -34,7 +34,7 @@ class Decision:
         rule: The rule that decided; None if no rule was found.
         policy: The policy's digest.
         facts: Name -> `Fact`: tenant, caller_region, call_region, backend_region, labels (`required` or `off`)
-            and, where it applies, exception.
+            and, where they apply, exception, and pin (`last known`, while the registry does not answer).
         would_allow_if: What would have to be different, in words; empty for a plain `allow`.
         expires: When the decision ends by itself, in seconds since 1970; None if it does not.
     """
@@ -110,11 +110,20 @@ REASONS = {
     "tenant_mismatch": "what the call is about is pinned to another tenant",
     "pin_region_mismatch": "what the call is about is pinned to a region of which no backend is here",
     "session_region_mismatch": "the record lies in another region than the session that it would go to",
+    "session_split": "records of the session lie in two regions, or under two tenants",
     "pins_unreachable": "the pin registry does not answer",
+    "pins_lost": "the pin registry was emptied or replaced",
+    "pin_last_known": "every fact is allowed; the pin registry does not answer, and the pin is the last one known",
 }
 """Every code that a decision can have, and its reason in words."""
 
-PIN_CODES = frozenset({"tenant_mismatch", "pin_region_mismatch", "session_region_mismatch", "pins_unreachable"})
+BY_LAST_PIN = "pin_last_known"
+PIN_CODES = frozenset(
+    {
+        *("tenant_mismatch", "pin_region_mismatch", "session_region_mismatch", "session_split"),
+        *("pins_unreachable", "pins_lost", BY_LAST_PIN),
+    }
+)
 """The codes that come from the pin registry."""
 
-OBJECTIONS = PIN_CODES | {code for code in REASONS if code.startswith("label_")}
+OBJECTIONS = (PIN_CODES - {BY_LAST_PIN}) | {code for code in REASONS if code.startswith("label_")}

@@ -71,7 +71,7 @@ class TenantsChange:
     Attributes:
         tenants: Their names, sorted; `*` stands for all that neither policy lists.
         rules: The names of their rule before and after; None if they have none.
-        settings: `home`, `mode` and `monitor_until`, where they change.
+        settings: `home`, `mode`, `monitor_until` and `pins_unreachable`, where they change.
         pairs: The pairs of regions that change.
     """
 
@@ -156,7 +156,11 @@ def _rule_changes(before: Rule | None, after: Rule | None) -> Iterator[Change]:
     """Return what else changes with the rule; who had none, or has none, has nothing to compare."""
     if before is None or after is None:
         return iter(())
-    return _changes(("home", before.home, after.home), *_monitoring(before.monitor_until, after.monitor_until))
+    return _changes(
+        ("home", before.home, after.home),
+        *_monitoring(before.monitor_until, after.monitor_until),
+        ("pins_unreachable", before.pins_unreachable, after.pins_unreachable),
+    )
 
 
 def _monitoring(before: float | None, after: float | None) -> tuple[tuple[str, Any, Any], ...]:

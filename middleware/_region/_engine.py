@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from storescope.middleware._region._decision import Decision, Fact
+from storescope.middleware._region._decision import BY_LAST_PIN, Decision, Fact
 from storescope.middleware._region._policy import CONFIDENCES
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ def filtered(decision: Decision, code: str) -> Decision:
     return replace(decision, effect="filtered", code=code, would_allow_if=_WOULD_ALLOW[code])
 
 
+def by_last_pin(decision: Decision) -> Decision:
+    """Return the decision of a read that went by the last pin that was known: the registry did not answer."""
+    code = BY_LAST_PIN if decision.code == "allowed" else decision.code
+    return replace(decision, code=code, facts={**decision.facts, "pin": Fact("last known", "guard")})
+
+
 _OF_ANOTHER = "for the tenant and session that its label names"
 _WOULD_ALLOW = {
     "label_missing": "once `storescope residency scan --adopt` has labelled it",
@@ -104,7 +110,9 @@ _WOULD_ALLOW = {
     "tenant_mismatch": "for the tenant that the pin names",
     "pin_region_mismatch": "with a backend of the region that the pin names",
     "session_region_mismatch": "once `storescope residency move` has brought both sessions to one region",
+    "session_split": "once its records lie in one region, under one tenant, and `scan --adopt --pins` has seen it",
     "pins_unreachable": "once the pin registry answers",
+    "pins_lost": "once the registry is rebuilt with `storescope residency scan --adopt --pins`, and opened anew",
 }
 
 

@@ -129,6 +129,9 @@ def _rule(rule: Rule) -> Iterator[Finding]:
     if rule.home not in rule.access:
         text = f"does not contain the home, {rule.home}: agents beside their data are denied"
         yield Finding("warning", "home_without_access", one_line(f"rules.{rule.name}.access"), one_line(text))
+    if rule.pins_unreachable == "read_pinned":
+        text = "'read_pinned' lets reads go by the last pin that is known while the pin registry does not answer"
+        yield Finding("note", "reads_by_last_pin", one_line(f"rules.{rule.name}.pins_unreachable"), text)
 
 
 def _exceptions(data: dict[str, Any], policy: ResidencyPolicy, now: float) -> Iterator[Finding]:

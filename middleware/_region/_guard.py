@@ -142,7 +142,8 @@ class RegionGuard:
         """Return a backend behind this guard, for a map that follows pins."""
         around = self._around(steps, backend)
         guarded = {name: around(step, OPERATIONS[name], backend) for name, step in steps.items()}
-        return Member(backend, *self._of(backend), steps, guarded, Health())
+        labelled = isinstance(around, LabelledMap)
+        return Member(backend, *self._of(backend), steps, guarded, Health(), labelled)
 
     def _around(self, steps: Mapping[str, Step], backend: BackendInfo) -> LabelledMap | Enforcer:
         """Return what makes the steps around one backend's own."""

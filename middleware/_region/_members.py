@@ -30,6 +30,7 @@ class Member:
         bare: Its own steps, operation name -> step.
         steps: The guard's steps around them.
         health: Whether it answers, as far as calls have shown.
+        labelled: Whether its records carry labels.
     """
 
     info: BackendInfo
@@ -38,6 +39,7 @@ class Member:
     bare: Mapping[str, Step]
     steps: Mapping[str, Step]
     health: Health
+    labelled: bool
 
     async def look(self, entity: str, id: str, call: Call) -> Any:
         """Return a record as it lies there, its label included, on behalf of a call; None if there is none."""
@@ -50,6 +52,15 @@ class Member:
             ResidencyError: If it is not the call's to see.
         """
         return await self._get(self.steps, entity, id, call)
+
+    async def hold_to_label(self, entity: str, id: str, call: Call) -> None:
+        """Deny a call if a record lies there under a wrong label, or under none; where there are labels.
+
+        Raises:
+            ResidencyError: If it is denied.
+        """
+        if self.labelled and f"{entity}.get" in self.steps:
+            await self.read(entity, id, call)
 
     async def _get(self, steps: Mapping[str, Step], entity: str, id_: str, call: Call) -> Any:
         operation = OPERATIONS[f"{entity}.get"]

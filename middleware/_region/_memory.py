@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from storescope.middleware._region._engine import Question, decide, filtered, object_to, refused
+from storescope.middleware._region._engine import Question, by_last_pin, decide, filtered, object_to, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,21 @@ class Memory:
         known = objections.get(key)
         if known is None:
             known = filtered(decision, code)
+            self._remember(objections, key, known)
+        return known
+
+    def reads_by_last_pin(self, decision: Decision) -> bool:
+        """Return whether reads may go by the last pin that is known while the registry does not answer."""
+        rule = self._source.current.rules.get(decision.rule or "")
+        return rule is not None and rule.pins_unreachable == "read_pinned"
+
+    def by_last_pin(self, decision: Decision) -> Decision:
+        """Return the decision of a read that went by the last pin that was known."""
+        _, _, objections = self._current()
+        key = (decision, "last pin")
+        known = objections.get(key)
+        if known is None:
+            known = by_last_pin(decision)
             self._remember(objections, key, known)
         return known
 

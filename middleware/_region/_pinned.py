@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from storescope.contract import IN_SESSION
 from storescope.errors import BackendError, PolicyError, RecordNotFoundError
+from storescope.middleware._region._last_known import LastKnown
+from storescope.middleware._region._pins._identity import RegistryLostError
 from storescope.middleware._region._pins._lease import SessionBusyError
-from storescope.middleware._region._pins._pin import Pin, PinKey
+from storescope.middleware._region._pins._names import name_checker
+from storescope.middleware._region._pins._pin import SPLIT, Pin, PinKey
 from storescope.middleware._region._rehoming import Rehoming
 
 if TYPE_CHECKING:
@@ -20,6 +24,15 @@ if TYPE_CHECKING:
     from storescope.middleware._region._pins._registry import PinRegistry
 
 _TRIES = 5  # reads of a claim that changes while its session's lease is taken
+_ATTEMPTS = 50  # in the time that a call waits
+
+
+class _LookError(Exception):
+    """A store failed while the registry was asked, which is not to blame."""
+
+    def __init__(self, error: BackendError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class PinnedMap:
@@ -30,11 +43,17 @@ class PinnedMap:
         self._leases = registry.leases
         self._claims = registry.claims
         self._clock = registry.timing.clock
+        self._wait = registry.timing.wait
         self._rehoming = Rehoming(registry, members)
+        self._last_known = LastKnown(registry, self._follow)
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return the step of one operation; it calls the members' steps, of which `next_step` may be one."""
         del next_step, backend
+        step = self._step(operation)
+        return step if operation.writes else self._last_known(step, operation)
+
+    def _step(self, operation: Operation) -> Step:
         if operation.entity not in IN_SESSION:
             return self._own(operation, operation.entity, "id")
         if operation.verb == "listBySession":
@@ -43,7 +62,7 @@ class PinnedMap:
 
     def opener(self, operation: Operation) -> Callable[[Call], None]:
         """Return what decides about a call when it is opened, from the lease that is there, if one is."""
-        members, find = self._members, self._finder(operation)
+        members, find, check = self._members, self._finder(operation), name_checker(operation)
         name = operation.name
 
         def open_call(call: Call) -> None:
@@ -52,6 +71,7 @@ class PinnedMap:
             if lease is not None and lease.pin.tenant == call.context.tenant:
                 member = members.by_region.get(lease.pin.region)
             call.decision = member.memory.ask(name, call) if member is not None else members.opening(name, call)
+            check(call)
 
         return open_call
 
@@ -82,11 +102,10 @@ class PinnedMap:
         """Return a step for the set of a message or part: it is claimed for the session that it names."""
         entity = operation.entity
 
-        async def step(call: Call) -> Any:
-            self._admit(call)
+        async def attempt(call: Call) -> Any:
             return await self._put_into(call, PinKey(entity, call.params["id"]), call.params["value"]["sessionId"])
 
-        return step
+        return self._while_busy(attempt)
 
     async def _put_into(self, call: Call, key: PinKey, session: str) -> Any:
         """Write a message or part into a session: one that it is in already, or another."""
@@ -107,9 +126,8 @@ class PinnedMap:
         """Return a step for a call that names a message or part: its claim says which session it is in."""
         lease_of, name, entity, writes = self._claims.lease_of, operation.name, operation.entity, operation.writes
 
-        async def step(call: Call) -> Any:
+        async def attempt(call: Call) -> Any:
             key = PinKey(entity, call.params["id"])
-            self._admit(call)
             lease = lease_of(key) or await self._claimed(call, key)
             if lease is None:
                 return await (self._heal(call, key) if writes else self._unpinned(call, name))
@@ -117,6 +135,26 @@ class PinnedMap:
             if session != lease.key.id:
                 return await self._rehome(call, key, lease.key.id, PinKey("session", session))
             return await self._under(lease, call, name, writes=writes)
+
+        return self._while_busy(attempt)
+
+    def _while_busy(self, attempt: Step) -> Step:
+        """Return a step that tries again while others put the record, or another of its session, elsewhere.
+
+        Whoever is busy says so before anything is written.
+        """
+        clock, wait = self._clock, self._wait
+
+        async def step(call: Call) -> Any:
+            self._admit(call)
+            begun = clock()
+            while True:
+                try:
+                    return await attempt(call)
+                except SessionBusyError:
+                    if clock() - begun >= wait:
+                        raise
+                await asyncio.sleep(wait / _ATTEMPTS)
 
         return step
 
@@ -221,21 +259,39 @@ class PinnedMap:
     async def _take(self, call: Call, key: PinKey, name: str, *, writes: bool) -> Lease | None:
         """Take a lease for a call; a write pins what has no pin yet."""
 
-        def propose(pin: Pin | None) -> Pin | None:
+        async def propose(pin: Pin | None) -> Pin | None:
             if pin is not None:
-                self._follow(call, pin, name)
+                member = self._follow(call, pin, name)
+                if pin.fence is not None and pin.fence.why == SPLIT:
+                    raise member.enforcer.denial(call, "session_split")
                 return pin
             tenant = call.context.tenant
             if not writes or not tenant:
                 return None
-            region = self._at_home(call).info.region
-            return Pin(region, tenant) if region else None
+            return await self._first_pin(call, key, tenant)
 
         def end_fence(key: PinKey, pin: Pin) -> Awaitable[None]:
             return self._rehoming.take_over(call, key, pin)
 
-        lease: Lease | None = await self._reach(call, self._leases.take(key, propose, end_fence))
+        try:
+            lease: Lease | None = await self._reach(call, self._leases.take(key, propose, end_fence))
+        except _LookError as failed:
+            raise failed.error from None
         return lease
+
+    async def _first_pin(self, call: Call, key: PinKey, tenant: str) -> Pin | None:
+        """Return the pin of what has none. What lies there, from before there were pins, must be the tenant's."""
+        member = self._at_home(call)
+        try:
+            await member.hold_to_label(key.entity, key.id, call)
+        except BackendError as error:
+            raise _LookError(error) from None
+        region = member.info.region
+        if region is None:
+            return None
+        pin = Pin(region, tenant)
+        self._follow(call, pin, call.operation.name)  # it waited
+        return pin
 
     async def _reach(self, call: Call, asked: Awaitable[Any]) -> Any:
         """Await an answer of the registry; while there is none, deny."""
@@ -243,6 +299,8 @@ class PinnedMap:
             return await asked
         except SessionBusyError:
             raise
+        except RegistryLostError:
+            raise self._members.first.enforcer.denial(call, "pins_lost") from None
         except BackendError:
             raise self._members.first.enforcer.denial(call, "pins_unreachable") from None
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = "residency/1"
 CONFIDENCES = ("declared", "probed", "attested")
 MODES = ("enforce", "monitor")
+UNREACHABLE = ("deny", "read_pinned")
+"""What becomes of reads while the pin registry does not answer; the first unless a policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Rule:
         telemetry: The regions where traces, metrics and audit logs may go; None if the rule does not say.
         monitor_until: Until when, in seconds since 1970, what it would deny is let through; None if it denies,
             infinity if it is monitored without an end.
+        pins_unreachable: What becomes of reads while the pin registry does not answer: `deny`, or `read_pinned`.
         exceptions: The exceptions from it, the one that ends last first.
     """
 
@@ -43,6 +46,7 @@ class Rule:
     home: str
     telemetry: frozenset[str] | None
     monitor_until: float | None
+    pins_unreachable: str
     exceptions: tuple[PolicyException, ...]
 
     def meaning(self) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class Rule:
             "home": self.home,
             "telemetry": None if self.telemetry is None else sorted(self.telemetry),
             "monitoring": text_of_monitoring(self.monitor_until),
+            "pins_unreachable": self.pins_unreachable,
         }
 
 
@@ -149,13 +154,17 @@ class ResidencyPolicy:
         top = Table(source, "", data)
         top.only(
             *("schema", "version", "mode", "monitor_until", "min_confidence"),
-            *("regions", "tenants", "rules", "exceptions"),
+            *("pins_unreachable", "regions", "tenants", "rules", "exceptions"),
         )
         top.choice("schema", (SCHEMA,))
         mode = top.choice("mode", MODES)
         monitor_until = _monitor_until(top, mode, None)
         groups = _groups(top.table("regions"))
-        rules = {name: _rule(name, table, groups, monitor_until) for name, table in top.table("rules").tables()}
+        unreachable = _pins_unreachable(top, UNREACHABLE[0])
+        rules = {
+            name: _rule(name, table, groups, monitor_until, unreachable)
+            for name, table in top.table("rules").tables()
+        }
         tenants = _tenants(top.table("tenants"), rules)
         exceptions = _exceptions(top, groups, rules)
         rules = {name: replace(rule, exceptions=_of(rule, exceptions)) for name, rule in rules.items()}
@@ -193,8 +202,10 @@ def _tenants(table: Table, rules: dict[str, Rule]) -> dict[str, str]:
     return {name: table.choice(name, tuple(rules)) for name in table.names()}
 
 
-def _rule(name: str, table: Table, groups: dict[str, frozenset[str]], default: float | None) -> Rule:
-    table.only("store", "access", "home", "telemetry", "mode", "monitor_until")
+def _rule(
+    name: str, table: Table, groups: dict[str, frozenset[str]], default: float | None, unreachable: str
+) -> Rule:
+    table.only("store", "access", "home", "telemetry", "mode", "monitor_until", "pins_unreachable")
     store = _regions(table, "store", groups)
     mode = table.choice("mode", MODES) if table.has("mode") else "enforce" if default is None else "monitor"
     return Rule(
@@ -204,8 +215,13 @@ def _rule(name: str, table: Table, groups: dict[str, frozenset[str]], default: f
         home=table.choice("home", tuple(sorted(store))),
         telemetry=_regions(table, "telemetry", groups) if table.has("telemetry") else None,
         monitor_until=_monitor_until(table, mode, default),
+        pins_unreachable=_pins_unreachable(table, unreachable),
         exceptions=(),
     )
+
+
+def _pins_unreachable(table: Table, default: str) -> str:
+    return table.choice("pins_unreachable", UNREACHABLE) if table.has("pins_unreachable") else default
 
 
 def _monitor_until(table: Table, mode: str, default: float | None) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from storescope.errors import StorageError
@@ -63,8 +64,11 @@ class Rehoming:
         seen = await self._fences.read(old)
         if seen is None or seen.pin.fence is not None:
             raise SessionBusyError
-        fence = Fence(term.holder, WHY, {"entity": key.entity, "id": key.id, "to": new})
-        fenced = await self._fences.put_up(old, seen, fence)
+        # Told apart from an earlier one of the same record, which may still have to be taken down.
+        data = {"entity": key.entity, "id": key.id, "to": new, "try": token_hex(8)}
+        fenced = await self._put_up(
+            old, seen, Fence(term.holder, WHY, data), lambda stands: self._take_down(old, stands)
+        )
         if fenced is None:
             raise SessionBusyError
         is_drained = False
@@ -86,9 +90,35 @@ class Rehoming:
         seen = await self._fences.read(key)
         if seen is None or seen.pin.fence != fence:
             return
-        fenced = await self._fences.put_up(key, seen, replace(fence, by=term.holder))
+
+        async def repair(fenced: Fenced) -> None:
+            await self._repair(call, key, await self._fences.drain(key, fenced))
+
+        fenced = await self._put_up(key, seen, replace(fence, by=term.holder), repair)
         if fenced is not None:
-            await self._end(lambda: self._drain_and_repair(call, key, fenced))
+            await self._end(lambda: repair(fenced))
+
+    async def _put_up(
+        self, key: PinKey, seen: Fenced, fence: Fence, end: Callable[[Fenced], Awaitable[None]]
+    ) -> Fenced | None:
+        """Put up a fence; None if somebody was quicker. Without an answer, see to it that it is ended.
+
+        Nobody else ends it while this process lives.
+        """
+        try:
+            return await self._fences.put_up(key, seen, fence)
+        except BaseException:
+            await self._end(lambda: self._end_if_it_stands(key, seen, fence, end))
+            raise
+
+    async def _end_if_it_stands(
+        self, key: PinKey, seen: Fenced, fence: Fence, end: Callable[[Fenced], Awaitable[None]]
+    ) -> None:
+        now = await self._fences.read(key)
+        while now is not None and now.version == seen.version:  # it may be on its way, and must come too late
+            now = await self._fences.change(key, now, now.pin) or await self._fences.read(key)
+        if now is not None and now.pin.fence == fence:
+            await end(now)
 
     async def _end(self, ending: Callable[[], Awaitable[None]]) -> None:
         """End a fence, whatever becomes of the call; the call waits for it, but not for ever."""
@@ -96,9 +126,6 @@ class Rehoming:
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         await asyncio.wait({task}, timeout=self._wait)
-
-    async def _drain_and_repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
-        await self._repair(call, old, await self._fences.drain(old, fenced))
 
     async def _repair(self, call: Call, old: PinKey, fenced: Fenced) -> None:
         """Bring the claim in line with the record, and take the fence down."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from storescope.call import UNKNOWN_BACKEND, BackendInfo
 from storescope.compose import originate, steps_of, wrapped_of
 from storescope.errors import PolicyError, WrapError
+from storescope.middleware._handler_timer import begin_router, router_handler
 from storescope.middleware._region._guard import FixedPolicy, GuardOptions, RegionGuard, refusing_labels
 from storescope.middleware._region._members import Members
 from storescope.middleware._region._pinned import PinnedMap
@@ -40,7 +41,13 @@ class _Router:
     def on_open(self, operation: Operation, backend: BackendInfo) -> Callable[[Call], None]:
         """Return what decides about each call, before any layer sees it."""
         del backend
-        return refusing_labels(operation, self._pinned.opener(operation))
+        decide = refusing_labels(operation, self._pinned.opener(operation))
+
+        def open_call(call: Call) -> None:
+            begin_router(call)
+            decide(call)
+
+        return open_call
 
     def __call__(self, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
         """Return a step that goes to one of the members."""
@@ -86,7 +93,7 @@ def route_by_region(  # noqa: PLR0913 (each but three has a default, and is give
     source: PolicySource = FixedPolicy(policy) if isinstance(policy, ResidencyPolicy) else policy
     guard = RegionGuard(source, GuardOptions(caller_region, label_keys=tuple(label_keys), pins=pins))
     infos = {region: _info_of(region, handlers) for region, handlers in backends.items()}
-    members = {region: guard.member(steps_of(handlers), infos[region]) for region, handlers in backends.items()}
+    members = {region: guard.member(_timed(handlers), infos[region]) for region, handlers in backends.items()}
     every = tuple(infos.values())
     info = BackendInfo(
         "storescope.router", name, members=every, keeps_labels=all(member.keeps_labels for member in every)
@@ -94,6 +101,10 @@ def route_by_region(  # noqa: PLR0913 (each but three has a default, and is give
     router = _Router(guard, PinnedMap(pins, Members(source, members, route=True)), _layers_of(backends))
     shared = set.intersection(*(set(handlers) for handlers in backends.values()))
     return originate(router, sorted(shared), info)
+
+
+def _timed(handlers: Handlers) -> dict[str, Step]:
+    return {name: router_handler(step) for name, step in steps_of(handlers).items()}
 
 
 def _info_of(region: str, handlers: Handlers) -> BackendInfo:

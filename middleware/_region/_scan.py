@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from storescope.context import call_context
-from storescope.contract import OPERATIONS
 from storescope.errors import StorageError
 from storescope.middleware._region._engine import may_rest
 from storescope.middleware._region._labels import FIELD
+from storescope.middleware._region._pin_scan import Found
+from storescope.middleware._region._scan_report import ENTITIES, ScanReport, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storescope.call import BackendInfo
     from storescope.middleware._region._labels import Labels
+    from storescope.middleware._region._pin_scan import PinScan
     from storescope.middleware._region._policy import ResidencyPolicy
-
-_ENTITIES = tuple(dict.fromkeys(operation.entity for operation in OPERATIONS.values()))
-_MOST_LISTED = 1_000
 
 
 class Row(Protocol):
@@ -54,65 +52,6 @@ class Store(Protocol):
         ...
 
 
-class Violation(NamedTuple):
-    """A record that must not lie where it lies, or that the guard will deny.
-
-    Attributes:
-        entity: What kind of record it is.
-        tenant: Whose it is, by the store or by its label; None if neither says so.
-        id: Its id.
-        code: What is wrong, as a `Decision` would say it.
-    """
-
-    entity: str
-    tenant: str | None
-    id: str
-    code: str
-
-
-@dataclass(slots=True)
-class ScanReport:
-    """What a scan found.
-
-    Attributes:
-        seen: How many records were looked at, for each entity.
-        adopted: How many of them were given a label.
-        codes: How many are wrong, for each code.
-        violations: The first of these.
-        unseen: What could not be looked at, and why; a store is clean only if this is empty.
-    """
-
-    seen: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_ENTITIES, 0)))
-    adopted: int = 0
-    codes: Counter[str] = field(default_factory=Counter)
-    violations: list[Violation] = field(default_factory=list)
-    unseen: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        """0 clean, 1 violations, 3 incomplete: what was not looked at is never called clean."""
-        if self.unseen:
-            return 3
-        return 1 if self.codes else 0
-
-    def add(self, violation: Violation) -> None:
-        """Count a violation, and list it if there are not too many."""
-        self.codes[violation.code] += 1
-        if len(self.violations) < _MOST_LISTED:
-            self.violations.append(violation)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report for JSON."""
-        return {
-            "exit_code": self.exit_code,
-            "seen": dict(self.seen),
-            "adopted": self.adopted,
-            "codes": dict(self.codes),
-            "violations": [violation._asdict() for violation in self.violations],
-            "unseen": self.unseen,
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What a scan goes by.
@@ -124,6 +63,7 @@ class Scan:
         owner: Whose the records are that no label and no tenancy tells of; None if nobody knows.
         adopt: Whether to label the records that have none and may rest here.
         now: The time by which exceptions end, in seconds since 1970.
+        pins: Holds the pin registry against the records; None to leave it aside.
     """
 
     policy: ResidencyPolicy
@@ -132,24 +72,21 @@ class Scan:
     owner: str | None
     adopt: bool
     now: float
+    pins: PinScan | None = None
 
-    async def run(self, store: Store, progress: Callable[[int], None]) -> ScanReport:
+    async def run(self, store: Store, report: ScanReport, progress: Callable[[int], None]) -> None:
         """Look at every record of a store. A scan that was broken off is run again: it adopts what is left.
 
         Args:
             store: The store.
+            report: What is found is added to it; what the store would not list to `unseen`.
             progress: Told after each page how many records were looked at.
-
-        Returns:
-            The report. What the store would not list is in `unseen`.
         """
-        report = ScanReport()
-        for entity in _ENTITIES:
+        for entity in ENTITIES:
             try:
                 await self._look_at_all(store, entity, report, progress)
             except StorageError as error:
-                report.unseen[entity] = str(error)
-        return report
+                report.unseen[f"{entity} in {self.backend.region}"] = str(error)
 
     async def _look_at_all(
         self, store: Store, entity: str, report: ScanReport, progress: Callable[[int], None]
@@ -157,26 +94,32 @@ class Scan:
         cursor: str | None = None
         while True:
             rows, cursor = await store.scan(entity, cursor, every_tenant=True)
-            for row in rows:
-                report.seen[entity] += 1
-                await self._look_at(store, entity, row, report)
+            found = [each for row in rows if (each := await self._look_at(store, entity, row, report)) is not None]
+            if self.pins is not None and self.backend.region is not None:
+                await self.pins.look_at(entity, found, self.backend.region)
             progress(report.seen.total())
             if cursor is None:
                 return
 
-    async def _look_at(self, store: Store, entity: str, row: Row, report: ScanReport) -> None:
+    async def _look_at(self, store: Store, entity: str, row: Row, report: ScanReport) -> Found | None:
+        """Look at one record; return what pins must say of it, if its label can be believed."""
+        report.seen[entity] += 1
         tenant = row.tenant or _labelled_tenant(row.record) or self.owner
-        code = self._fault(entity, row, tenant)
-        if code == "label_missing" and tenant and self.adopt and await self._label(store, entity, row, tenant):
-            report.adopted += 1
-        elif code is not None:
-            report.add(Violation(entity, tenant, row.id, code))
-
-    def _fault(self, entity: str, row: Row, tenant: str | None) -> str | None:
+        fault = self.labels.fault(entity, row.id, row.record, tenant=tenant, region=self.backend.region)
         rests = may_rest(self.policy, tenant, self.backend, self.now)
-        if rests != "allowed":
-            return rests
-        return self.labels.fault(entity, row.id, row.record, tenant=tenant, region=self.backend.region)
+        code = fault if rests == "allowed" else rests
+        if tenant and self._wants_label(row, code) and await self._label(store, entity, row, tenant):
+            report.adopted += 1
+            fault = code = None
+        if code is not None:
+            report.add(Violation(entity, tenant, row.id, code, self.backend.region))
+        return Found(row.id, tenant, row.record.get("sessionId")) if tenant and fault is None else None
+
+    def _wants_label(self, row: Row, code: str | None) -> bool:
+        """Return whether to label a record: it has no label, or one without its id, which pins need for moves."""
+        if not self.adopt or code is not None:
+            return self.adopt and code == "label_missing"
+        return self.pins is not None and "id" not in row.record[FIELD]
 
     async def _label(self, store: Store, entity: str, row: Row, tenant: str) -> bool:
         """Label a record, in the tenant that the store keeps it in; return whether it is still there."""

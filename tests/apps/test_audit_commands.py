@@ -9,7 +9,7 @@ import pytest
 
 from storescope import wrap
 from storescope.middleware import AuditLog, audit
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ async def get_session(*, id: str) -> None:
 @pytest.fixture
 async def log(tmp_path: Path) -> Path:
     """A sealed log of three calls, with the auditor's keys beside it."""
-    assert storescope("audit", "keygen", "auditor", cwd=tmp_path).returncode == 0
+    assert storescope_here("audit", "keygen", "auditor", cwd=tmp_path).returncode == 0
     async with AuditLog.open(tmp_path / "audit", auditor=tmp_path / "auditor.pub") as opened:
         handlers = wrap({"session.get": get_session}, audit(opened))
         for number in range(3):
@@ -31,7 +31,7 @@ async def log(tmp_path: Path) -> Path:
 
 
 def verify(log: Path, *arguments: str) -> tuple[int, str]:
-    done = storescope("audit", "verify", "audit", "--key", "auditor.key", *arguments, cwd=log.parents[1])
+    done = storescope_here("audit", "verify", "audit", "--key", "auditor.key", *arguments, cwd=log.parents[1])
     return done.returncode, done.stdout
 
 
@@ -63,8 +63,8 @@ def test_the_report_as_json(log: Path) -> None:
 
 def test_a_wrong_key_exits_2(log: Path) -> None:
     folder = log.parents[1]
-    storescope("audit", "keygen", "other", cwd=folder)
-    line = assert_one_line(storescope("audit", "verify", "audit", "--key", "other.key", cwd=folder), 2)
+    storescope_here("audit", "keygen", "other", cwd=folder)
+    line = assert_one_line(storescope_here("audit", "verify", "audit", "--key", "other.key", cwd=folder), 2)
     assert "the key is not the one" in line
 
 
@@ -77,10 +77,12 @@ def test_a_wrong_key_exits_2(log: Path) -> None:
     ],
 )
 def test_wrong_usage_exits_2(log: Path, arguments: list[str], says: str) -> None:
-    assert says in assert_one_line(storescope("audit", "verify", *arguments, cwd=log.parents[1]), 2)
+    assert says in assert_one_line(storescope_here("audit", "verify", *arguments, cwd=log.parents[1]), 2)
 
 
 def test_keys_are_never_overwritten(log: Path) -> None:
     before = (log.parents[1] / "auditor.key").read_text()
-    assert "exists already" in assert_one_line(storescope("audit", "keygen", "auditor", cwd=log.parents[1]), 2)
+    assert "exists already" in assert_one_line(
+        storescope_here("audit", "keygen", "auditor", cwd=log.parents[1]), 2
+    )
     assert (log.parents[1] / "auditor.key").read_text() == before

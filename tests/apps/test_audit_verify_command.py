@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.apps.command import PROGRAM, assert_one_line, storescope
+from tests.apps.command import PROGRAM, assert_one_line, storescope_here
 from tests.audit.forge import Head, name, sound_folder, write_anchor
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def verify(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return storescope("audit", "verify", "audit", "--key", "auditor.key", *arguments, cwd=root)
+    return storescope_here("audit", "verify", "audit", "--key", "auditor.key", *arguments, cwd=root)
 
 
 def test_without_an_anchor_it_says_so(root: Path) -> None:

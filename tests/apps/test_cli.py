@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.command import assert_one_line, storescope
+from storescope.backends._dynamodb_schema import cloudformation
+from tests.apps.command import assert_one_line, storescope, storescope_here
 
 COMMANDS: tuple[list[str], ...] = (
     [],
@@ -28,11 +29,14 @@ COMMANDS: tuple[list[str], ...] = (
     *(["residency", name] for name in ("check", "explain", "diff")),
     ["residency", "scan"],
     ["residency", "mark"],
+    *(["residency", name] for name in ("move", "keygen", "verify-proof")),
+    ["dynamodb", "cloudformation"],
 )
 HEAVY = (
     "opentelemetry",
     "prometheus_client",
     "redis",
+    "aiobotocore",
     "structlog",
     "nacl",
     "rich",
@@ -47,7 +51,7 @@ HEAVY = (
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(command: list[str], tmp_path: Path) -> None:
-    done = storescope(*command, "--help", cwd=tmp_path)
+    done = storescope_here(*command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "Example:\n    storescope " in done.stdout
 
@@ -63,19 +67,26 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_dynamodb_table_is_printed_for_cloudformation(tmp_path: Path) -> None:
+    done = storescope("dynamodb", "cloudformation", "agents", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == cloudformation("agents") + "\n"
+    assert "3 to 255" in assert_one_line(storescope("dynamodb", "cloudformation", "a b", cwd=tmp_path), 2)
+
+
 def test_version(tmp_path: Path) -> None:
     assert storescope("--version", cwd=tmp_path).stdout.startswith("storescope 0.")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--nonsense"], ["audit", "verify", "audit"]])
 def test_wrong_usage_exits_2_without_a_traceback(arguments: list[str], tmp_path: Path) -> None:
-    done = storescope(*arguments, cwd=tmp_path)
+    done = storescope_here(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
 def test_dashboards_are_built_into_a_folder(tmp_path: Path) -> None:
-    done = storescope("dashboards", "build", "out", cwd=tmp_path)
+    done = storescope_here("dashboards", "build", "out", cwd=tmp_path)
     assert "out/storage-traffic.json" in done.stdout.splitlines()
     committed = Path(__file__).parents[2] / "dashboards" / "grafana" / "storage-traffic.json"
     assert (tmp_path / "out" / "storage-traffic.json").read_text() == committed.read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storescope import dashboards
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope_here
 from tests.servers import free_port
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ NOBODY = f"http://127.0.0.1:{free_port()}"
 
 
 def test_the_shipped_dashboards_pass_the_check(tmp_path: Path) -> None:
-    done = storescope("dashboards", "check", cwd=tmp_path)
+    done = storescope_here("dashboards", "check", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].startswith("3 dashboards: 0 wrong")
     assert "(meant to be: " in done.stdout
@@ -27,7 +27,7 @@ def test_the_shipped_dashboards_pass_the_check(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named_and_counted(tmp_path: Path) -> None:
     board = json.loads(dashboards.build()["storage-traffic.json"]) | {"editable": True}
     (tmp_path / "mine.json").write_text(json.dumps(board))
-    done = storescope("dashboards", "check", ".", "--json", cwd=tmp_path)
+    done = storescope_here("dashboards", "check", ".", "--json", cwd=tmp_path)
     report = json.loads(done.stdout)
     assert (done.returncode, report["wrong"], report["boards"]) == (1, 1, 1)
     (found,) = [each for each in report["findings"] if each["excepted"] is None]
@@ -39,11 +39,11 @@ def test_what_is_wrong_is_named_and_counted(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_dashboard_is_refused(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "mine.json").write_text(content)
-    assert words in assert_one_line(storescope("dashboards", "check", ".", cwd=tmp_path), 2)
+    assert words in assert_one_line(storescope_here("dashboards", "check", ".", cwd=tmp_path), 2)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    assert "holds no dashboards" in assert_one_line(storescope("dashboards", "check", ".", cwd=tmp_path), 2)
+    assert "holds no dashboards" in assert_one_line(storescope_here("dashboards", "check", ".", cwd=tmp_path), 2)
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,19 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     ids=["nobody", "no URL"],  # the port differs from process to process
 )
 def test_a_prometheus_that_is_none_is_said(tmp_path: Path, url: str, words: str) -> None:
-    done = storescope("dashboards", "preview", "storage-traffic", "--prometheus", url, cwd=tmp_path)
+    done = storescope_here("dashboards", "preview", "storage-traffic", "--prometheus", url, cwd=tmp_path)
     assert words in assert_one_line(done, 2)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_query_that_cannot_be_asked_counts_as_wrong(tmp_path: Path) -> None:
-    done = storescope("dashboards", "check", "--prometheus", NOBODY, cwd=tmp_path)
+    done = storescope_here("dashboards", "check", "--prometheus", NOBODY, cwd=tmp_path)
     assert "does not answer" in assert_one_line(done, 2)
 
 
 def test_export_is_for_the_users_own_service(tmp_path: Path) -> None:
     options = ("--job", "agents", "--availability", "0.95", "--latency-seconds", "0.1")
-    done = storescope("dashboards", "export", "out", *options, cwd=tmp_path)
+    done = storescope_here("dashboards", "export", "out", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     written = {str(path.relative_to(tmp_path)) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert set(done.stdout.split()) == written
@@ -72,7 +72,7 @@ def test_export_is_for_the_users_own_service(tmp_path: Path) -> None:
     variables = {each["name"]: each for each in board["templating"]["list"]}
     assert variables["job"]["definition"] == 'label_values(agent_storage_operations_total{job=~"agents"}, job)'
     assert variables["objective"]["current"]["value"] == "0.95"
-    assert storescope("dashboards", "check", "out", cwd=tmp_path).returncode == 0
+    assert storescope_here("dashboards", "check", "out", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_export_is_for_the_users_own_service(tmp_path: Path) -> None:
     ],
 )
 def test_an_objective_that_cannot_be_is_refused(tmp_path: Path, option: str, value: str, words: str) -> None:
-    done = storescope("dashboards", "export", "out", option, value, cwd=tmp_path)
+    done = storescope_here("dashboards", "export", "out", option, value, cwd=tmp_path)
     assert words in assert_one_line(done, 2)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    line = assert_one_line(storescope("dashboards", "export", "file/out", cwd=tmp_path), 2)
+    line = assert_one_line(storescope_here("dashboards", "export", "file/out", cwd=tmp_path), 2)
     assert "cannot be written" in line

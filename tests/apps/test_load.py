@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.apps.command import PROGRAM, assert_one_line, storescope
+from tests.apps.command import PROGRAM, assert_one_line, storescope, storescope_here
 from tests.load.loads import Samples, running
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_the_report_for_people(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[0].startswith("metrics on http://127.0.0.1:")
     assert max(map(len, done.stdout.splitlines())) <= 100
     command = next(line for line in done.stdout.splitlines() if "audit verify" in line)
-    assert storescope(*command.split()[1:], cwd=tmp_path).returncode == 0
+    assert storescope_here(*command.split()[1:], cwd=tmp_path).returncode == 0
 
 
 def test_the_report_for_scripts(tmp_path: Path) -> None:
@@ -159,7 +159,8 @@ def test_a_backend_that_cannot_be_used_is_one_line(backend: str, says: str, tmp_
 
 def test_a_region_in_conflict_is_refused_before_every_call_is_denied(tmp_path: Path) -> None:
     assert (
-        storescope("residency", "mark", "local:store", "--region", "aws:us-east-1", cwd=tmp_path).returncode == 0
+        storescope_here("residency", "mark", "local:store", "--region", "aws:us-east-1", cwd=tmp_path).returncode
+        == 0
     )
     backend = "local:store?probe=true&region=aws%3Aeu-west-1"
     done = storescope("load", *QUICK, "--backend", backend, cwd=tmp_path)
@@ -195,7 +196,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     ids=str,
 )
 def test_wrong_options_are_named(arguments: tuple[object, ...], says: str, tmp_path: Path) -> None:
-    done = storescope("load", *arguments, cwd=tmp_path)
+    done = storescope_here("load", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]

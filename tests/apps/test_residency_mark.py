@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storescope.backends import open_backend
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope_here
 from tests.servers import PostgresServer, RedisServer
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def test_a_store_is_marked_once(durable_url: str, tmp_path: Path) -> None:
-    first, second = (storescope("residency", "mark", durable_url, "--region", EU, cwd=tmp_path) for _ in range(2))
+    first, second = (
+        storescope_here("residency", "mark", durable_url, "--region", EU, cwd=tmp_path) for _ in range(2)
+    )
     for done in (first, second):
         assert (done.returncode, done.stderr) == (0, "")
     assert first.stdout == second.stdout
@@ -42,12 +44,12 @@ async def test_a_store_is_marked_once(durable_url: str, tmp_path: Path) -> None:
 
 @pytest.mark.unmeasured
 async def test_another_region_needs_replace(durable_url: str, tmp_path: Path) -> None:
-    storescope("residency", "mark", durable_url, "--region", EU, cwd=tmp_path)
-    line = assert_one_line(storescope("residency", "mark", durable_url, "--region", US, cwd=tmp_path), 2)
+    storescope_here("residency", "mark", durable_url, "--region", EU, cwd=tmp_path)
+    line = assert_one_line(storescope_here("residency", "mark", durable_url, "--region", US, cwd=tmp_path), 2)
     assert EU in line
     assert "--replace" in line
     assert PostgresServer.PASSWORD not in line
-    done = storescope("residency", "mark", durable_url, "--region", US, "--replace", cwd=tmp_path)
+    done = storescope_here("residency", "mark", durable_url, "--region", US, "--replace", cwd=tmp_path)
     assert done.returncode == 0
     async with open_backend(durable_url, probe=True) as backend:
         assert backend.info.region == US
@@ -56,15 +58,15 @@ async def test_another_region_needs_replace(durable_url: str, tmp_path: Path) ->
 def test_the_agents_own_url_will_do(tmp_path: Path) -> None:
     """It asks for the marker that is not there yet, and declares what the marker will say."""
     url = f"local:{tmp_path / 'store'}?probe=true&region={EU}"
-    assert storescope("residency", "mark", url, "--region", EU, cwd=tmp_path).returncode == 0
+    assert storescope_here("residency", "mark", url, "--region", EU, cwd=tmp_path).returncode == 0
 
 
 def test_what_cannot_be_marked_is_one_line(tmp_path: Path) -> None:
     assert "memory:" in assert_one_line(
-        storescope("residency", "mark", "memory:", "--region", EU, cwd=tmp_path), 2
+        storescope_here("residency", "mark", "memory:", "--region", EU, cwd=tmp_path), 2
     )
     command = ("residency", "mark", f"local:{tmp_path / 'store'}", "--region", "two words")
-    assert "PROVIDER:REGION" in assert_one_line(storescope(*command, cwd=tmp_path), 2)
+    assert "PROVIDER:REGION" in assert_one_line(storescope_here(*command, cwd=tmp_path), 2)
 
 
 @pytest.mark.unmeasured
@@ -74,7 +76,7 @@ def test_no_password_is_printed(tmp_path: Path) -> None:
         url = server.url.replace("//", f"//:{PASSWORD}@")
         for arguments in ((url,), (url.replace(PASSWORD, f"{PASSWORD}-wrong"),), (url, "--region", US), (url,)):
             region = () if "--region" in arguments else ("--region", EU)
-            done = storescope("residency", "mark", *arguments, *region, cwd=tmp_path)
+            done = storescope_here("residency", "mark", *arguments, *region, cwd=tmp_path)
             assert PASSWORD not in done.stdout + done.stderr
             assert str(server.port) in done.stdout + done.stderr
     finally:

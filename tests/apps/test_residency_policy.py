@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storescope.middleware import ResidencyPolicy
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope_here
 
 POLICY = (Path(__file__).parents[2] / "examples" / "policy.toml").read_text()
 EXCEPTION = """
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def residency(folder: Path, *arguments: object) -> Any:
-    return storescope("residency", *arguments, cwd=folder)
+    return storescope_here("residency", *arguments, cwd=folder)
 
 
 class TestCheck:

@@ -12,7 +12,7 @@ import pytest
 from storescope import call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import ResidencyPolicy, region_guard
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope, storescope_here
 
 POLICY = Path(__file__).parents[2] / "examples" / "policy.toml"
 URL = "local:data?region=aws:eu-west-1"
@@ -31,14 +31,18 @@ async def folder(tmp_path: Path) -> Path:
 
 
 def scan(folder: Path, *arguments: object, url: str = URL) -> Any:
-    return storescope("residency", "scan", url, "--policy", "policy.toml", *arguments, cwd=folder)
+    return storescope_here(*_command(url), *arguments, cwd=folder)
+
+
+def _command(url: str) -> tuple[str, ...]:
+    return ("residency", "scan", url, "--policy", "policy.toml")
 
 
 def test_violations_exit_1_and_are_listed_without_content(folder: Path) -> None:
     done = scan(folder)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "tenant_missing: session 'old' of 'nobody known'",
+        "tenant_missing: session 'old' of 'nobody known' in aws:eu-west-1",
         "1 violations: 2 records looked at (1 session, 1 message, 0 part, 0 sandbox, 0 setup)",
     ]
     assert "secret" not in done.stdout + done.stderr
@@ -57,16 +61,38 @@ async def test_a_copy_of_a_marked_store_is_not_clean(folder: Path) -> None:
     async with open_backend(f"local:{folder / 'data'}") as backend:
         await backend.admin.mark("aws:eu-west-1")
     shutil.copytree(folder / "data", folder / "copy")
-    done = scan(folder, "--tenant", "acme", "--adopt", "--json", url=f"{URL.replace('data', 'copy')}&probe=true")
+    command = _command(f"{URL.replace('data', 'copy')}&probe=true")
+    done = storescope(*command, "--tenant", "acme", "--adopt", "--json", cwd=folder)
     assert done.returncode == 1
     assert "conflict" in done.stderr
     assert json.loads(done.stdout)["codes"] == {"backend_region_conflict": 2}
 
 
+def test_a_registry_is_built_from_two_stores(folder: Path) -> None:
+    shutil.copytree(folder / "data", folder / "other")
+    urls = [URL, URL.replace("data", "other").replace("eu-west-1", "eu-central-1")]
+    options = ["--policy", "policy.toml", "--pins", "local:pins", "--json"]
+    nowhere = storescope("residency", "scan", *urls, *options, cwd=folder)
+    assert nowhere.returncode == 2
+    assert "holds no storage" in nowhere.stderr
+    built = storescope("residency", "scan", *urls, *options, "--tenant", "acme", "--adopt", cwd=folder)
+    report = json.loads(built.stdout)
+    assert (built.returncode, report["adopted"], report["pinned"], report["claimed"]) == (1, 3, 1, 1)
+    assert report["codes"] == {"label_region_mismatch": 1, "session_split": 2}
+
+
 def test_the_report_as_json(folder: Path) -> None:
     report = json.loads(scan(folder, "--json").stdout)
     assert report["exit_code"] == 1
-    assert report["violations"] == [{"entity": "session", "tenant": None, "id": "old", "code": "tenant_missing"}]
+    assert report["violations"] == [
+        {
+            "entity": "session",
+            "tenant": None,
+            "id": "old",
+            "code": "tenant_missing",
+            "region": "aws:eu-west-1",
+        }
+    ]
     assert report["seen"]["session"] == 1
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from storescope import Handlers, Middleware
     from storescope.middleware._audit._files import Segment
 
-ROUNDS_SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
 BACKEND = BackendInfo("memory", region="aws:eu-west-1")
 
 

@@ -13,7 +13,7 @@ from storescope.errors import AuditError
 from storescope.middleware._audit._files import MOST_LINE_BYTES
 from storescope.middleware._audit._line import is_ts
 from storescope.middleware._audit._reading._heads import anchor_lines, append_lines
-from tests.apps.command import assert_one_line, storescope
+from tests.apps.command import assert_one_line, storescope_here
 from tests.audit.lines import MAC, line, pack, write
 from tests.audit.logs import make_folder
 
@@ -34,7 +34,7 @@ def test_the_command_prints_the_last_record_of_every_stream(tmp_path: Path) -> N
     folder, _ = make_folder(tmp_path)
     wanted = [json.loads(path.read_bytes().splitlines()[-1]) for path in sorted(folder.glob("*.jsonl"))]
     for packed in (False, True):
-        done = storescope("audit", "anchor", folder, cwd=tmp_path)
+        done = storescope_here("audit", "anchor", folder, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         found = [json.loads(line) for line in done.stdout.splitlines()]
         assert [list(head) for head in found] == [["stream", "seq", "mac", "anchored_at"]] * 3
@@ -101,7 +101,7 @@ def test_the_command_says_which_stream_has_no_head(tmp_path: Path) -> None:
     write(tmp_path / "audit", "a", 1, [b"noise\n"])
     write(tmp_path / "audit", "b", 1, [line("b", 1, 1)], packed=True)
     (tmp_path / "audit" / "c.000001.jsonl.gz").write_bytes(b"noise")
-    done = storescope("audit", "anchor", "audit", cwd=tmp_path)
+    done = storescope_here("audit", "anchor", "audit", cwd=tmp_path)
     assert done.returncode == 1
     assert [json.loads(line)["stream"] for line in done.stdout.splitlines()] == ["b"]
     first, second = done.stderr.splitlines()
@@ -113,7 +113,7 @@ def test_append_adds_to_a_file_and_says_so(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, streams=2)
     printed = ""
     for _ in range(2):
-        done = storescope("audit", "anchor", folder, "--append", "anchors.jsonl", cwd=tmp_path)
+        done = storescope_here("audit", "anchor", folder, "--append", "anchors.jsonl", cwd=tmp_path)
         assert done.returncode == 0
         assert done.stderr == "2 heads appended to anchors.jsonl, on the disk\n"
         printed += done.stdout
@@ -161,4 +161,4 @@ def test_an_anchor_inside_the_folder_is_refused(tmp_path: Path) -> None:
 )
 def test_wrong_usage_exits_2(arguments: list[str], says: str, tmp_path: Path) -> None:
     write(tmp_path / "audit", "a", 1, [line("a", 1, 1)])
-    assert says in assert_one_line(storescope("audit", "anchor", *arguments, cwd=tmp_path), 2)
+    assert says in assert_one_line(storescope_here("audit", "anchor", *arguments, cwd=tmp_path), 2)

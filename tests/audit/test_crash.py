@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit.crash_writers import Writers
+from tests.rounds import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.unmeasured
 
-ROUNDS = 10 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = 10 * SCALE if SCALE > 1 else 5
 IN_ONE_FOLDER = 5
 AT_ONCE = 3
 MOST_SECONDS = 0.3

@@ -21,8 +21,8 @@ from nacl.public import SealedBox
 from storescope.middleware._audit._keys import load_secret
 from storescope.middleware._audit._verify import Verdict, verify
 from tests.audit.forge import CALL, Maker, compact, name, write_keys
-from tests.audit.logs import ROUNDS_SCALE
 from tests.audit.verdicts import both
+from tests.rounds import LONG, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ forged_lines = st.lists(
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=200 * ROUNDS_SCALE)
+@settings(max_examples=200 * SCALE if LONG else 60)
 @given(begin=own_fields, lines=forged_lines, end=st.sampled_from(["epoch", "segment", "stream", None]))
 def test_forged_records_of_any_shape_are_judged_alike(
     begin: dict[str, Any], lines: list[tuple[str, dict[str, Any]]], end: str | None
@@ -219,7 +219,7 @@ pieces = st.one_of(
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=200 * ROUNDS_SCALE)
+@settings(max_examples=200 * SCALE if LONG else 60)
 @given(files=st.dictionaries(names, st.tuples(st.lists(pieces, max_size=4), st.booleans()), max_size=4))
 def test_any_bytes_under_any_name_are_judged_alike(files: dict[str, tuple[list[bytes], bool]]) -> None:
     with tempfile.TemporaryDirectory() as root:

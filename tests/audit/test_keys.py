@@ -50,7 +50,7 @@ def test_half_a_pair_is_left_as_it_is(kept: str, tmp_path: Path) -> None:
 def test_who_comes_second_to_a_pair_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at once: neither sees the other's files when it looks first."""
     generate(tmp_path / "auditor")
-    monkeypatch.setattr("storescope.middleware._audit._keys.Path.exists", lambda self: False)
+    monkeypatch.setattr("storescope.middleware._key_files.Path.exists", lambda self: False)
     with pytest.raises(AuditError, match=r"auditor\.key exists already"):
         generate(tmp_path / "auditor")
     assert len(list(tmp_path.iterdir())) == 2
@@ -101,7 +101,7 @@ def test_a_pair_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: 
     def refuse(source: Path, target: Path) -> None:
         raise OSError(1, "Operation not permitted", str(target))
 
-    monkeypatch.setattr("storescope.middleware._audit._keys.os.link", refuse)
+    monkeypatch.setattr("storescope.middleware._files.os.link", refuse)
     with pytest.raises(AuditError, match=r"auditor\.key: the key cannot be written: Operation not permitted"):
         generate(tmp_path / "auditor")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]  # no draft stays

@@ -15,15 +15,15 @@ from storescope.middleware._audit._files import log_files
 from storescope.middleware._audit._verify import Verdict, _folder, _stream, verify
 from storescope.middleware._audit._verify._read import read_lines
 from tests.audit.forge import Maker, name, write_anchor, write_keys
-from tests.audit.logs import ROUNDS_SCALE
 from tests.audit.verdicts import both
+from tests.rounds import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.unmeasured
 
-SECONDS = 3 * ROUNDS_SCALE
+SECONDS = 3 * SCALE
 
 
 @pytest.mark.timeout(60 + 10 * SECONDS)

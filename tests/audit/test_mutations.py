@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from storescope.middleware._audit._keys import load_secret
 from storescope.middleware._audit._verify import Verdict
 from tests.audit.forge import Maker, name, sound_folder, write_anchor
-from tests.audit.logs import ROUNDS_SCALE
 from tests.audit.spoiling import LINES, change_lines
 from tests.audit.verdicts import both
+from tests.rounds import LONG, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -108,7 +108,7 @@ def written(files: Files, root: Path) -> Path:
     return folder
 
 
-@settings(max_examples=400 * ROUNDS_SCALE)
+@settings(max_examples=400 * SCALE if LONG else 130)
 @given(changes=st.lists(change, min_size=1, max_size=4), anchored=st.booleans())
 def test_no_change_passes_as_intact(
     sound: Sound, changes: list[tuple[str, int, int, bytes]], *, anchored: bool
@@ -126,7 +126,7 @@ def test_no_change_passes_as_intact(
         assert before == after
 
 
-@settings(max_examples=100 * ROUNDS_SCALE)
+@settings(max_examples=100 * SCALE if LONG else 30)
 @given(data=st.data())
 def test_two_verifiers_agree_on_any_forged_folder(data: st.DataObject) -> None:
     """Streams that are begun, sealed, announced and removed in any order, of which every MAC fits."""

@@ -19,9 +19,10 @@ from storescope.contract import OPERATIONS
 from storescope.middleware._audit._reading._cursor import Entry
 from storescope.middleware._audit._reading._ocsf import OCSF_VERSION, to_ocsf
 from storescope.middleware._audit._record import FIELDS
-from tests.apps.command import storescope
+from tests.apps.command import storescope_here
 from tests.audit.lines import MAC, record, ts
 from tests.audit.logs import make_folder
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +187,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200 if LONG else 60)
 @given(st.dictionaries(st.sampled_from([*FIELDS[1:], "version", "by"]), JSON), st.sampled_from([*OWN, "outcome"]))
 def test_whatever_stands_in_a_field_the_event_is_valid(fields: dict[str, Any], phase: str) -> None:
     """Who has a writer's key may write anything; a pipeline that reads events must not stumble over it."""
@@ -196,7 +197,7 @@ def test_whatever_stands_in_a_field_the_event_is_valid(fields: dict[str, Any], p
 
 def test_the_command_prints_json_lines(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path)
-    done = storescope("audit", "show", folder, "--format", "ocsf", cwd=tmp_path)
+    done = storescope_here("audit", "show", folder, "--format", "ocsf", cwd=tmp_path)
     assert done.returncode == 0
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(events) == 24

@@ -13,7 +13,7 @@ from storescope import OPERATIONS
 from storescope.middleware._audit._json import to_json
 from storescope.middleware._audit._record import CALL_FIELDS
 from storescope.middleware._audit._verify import _parse as parse
-from tests.audit.logs import ROUNDS_SCALE
+from tests.rounds import LONG, SCALE
 
 BEGIN = b'{"seq":7,"stream":"s","ts":"'
 MAC = b',"mac":"' + b"0a" * 32 + b'"}'
@@ -61,7 +61,7 @@ def lines(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=500 * ROUNDS_SCALE)
+@settings(max_examples=500 * SCALE if LONG else 160)
 @given(line=lines(), at=st.integers(0, 2_000), put=st.binary(max_size=3), cut=st.integers(0, 3))
 @example(line=line_of([("phase", "intent"), *dict.fromkeys(CALL_FIELDS).items()]), at=0, put=b"", cut=0)
 def test_the_quick_way_takes_nothing_that_the_strict_way_refuses(

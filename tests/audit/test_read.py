@@ -20,6 +20,7 @@ from storescope.middleware._audit._reading._cursor import Problem
 from storescope.middleware._audit._reading._read import LogReader
 from tests.audit.lines import MAC, line, pack, ts, write
 from tests.audit.logs import make_folder
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from storescope.middleware._audit._reading._cursor import Entry
@@ -443,7 +444,7 @@ class TestSince:
         assert len(read_all(tmp_path, since=since)[0]) == 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=200 if LONG else 60)
 @given(st.data())
 def test_hostile_bytes_are_reported_and_never_more(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

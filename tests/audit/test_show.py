@@ -23,7 +23,7 @@ from storescope.middleware._audit._keys import generate
 from storescope.middleware._audit._line import is_ts
 from storescope.middleware._audit._reading._cursor import Entry
 from storescope.middleware._audit._reading._filter import Filter, Ids, time_of
-from tests.apps.command import PROGRAM, assert_one_line, storescope
+from tests.apps.command import PROGRAM, assert_one_line, storescope, storescope_here
 from tests.audit.lines import line, record, ts, write
 from tests.audit.logs import make_folder, wrapped, write_some
 
@@ -45,7 +45,7 @@ def text_of(made: Entry) -> str:
 
 def show(folder: Path, *arguments: object) -> list[dict[str, Any]]:
     """Run the command and return what it shows."""
-    done = storescope("audit", "show", folder, "--format", "json", *arguments, cwd=folder.parent)
+    done = storescope_here("audit", "show", folder, "--format", "json", *arguments, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return [json.loads(each) for each in done.stdout.splitlines()]
@@ -125,13 +125,13 @@ class TestIds:
 
     def test_an_id_without_a_key_says_what_is_missing(self, tmp_path: Path) -> None:
         folder, _ = make_folder(tmp_path, streams=1)
-        done = storescope("audit", "show", folder, "--session", "s1", cwd=tmp_path)
+        done = storescope_here("audit", "show", folder, "--session", "s1", cwd=tmp_path)
         assert "give --key NAME.key" in assert_one_line(done, 2)
 
     def test_another_key_is_refused(self, tmp_path: Path) -> None:
         folder, _ = make_folder(tmp_path, streams=1)
         _, other = generate(tmp_path / "other")
-        done = storescope("audit", "show", folder, "--session", "s1", "--key", other, cwd=tmp_path)
+        done = storescope_here("audit", "show", folder, "--session", "s1", "--key", other, cwd=tmp_path)
         assert "the key is not the one that stream" in assert_one_line(done, 2)
 
     def test_a_header_whose_keys_were_altered_is_not_passed_over(self, tmp_path: Path) -> None:
@@ -256,12 +256,12 @@ class TestCommand:
         assert show(folder, "-n", 2) == show(folder)[-2:]
 
     def test_json_is_the_very_line(self, folder: Path) -> None:
-        done = storescope("audit", "show", folder, "--format", "json", cwd=folder)
+        done = storescope_here("audit", "show", folder, "--format", "json", cwd=folder)
         (path,) = folder.glob("2*.jsonl")
         assert done.stdout.encode().endswith(path.read_bytes())
 
     def test_text_is_one_line_for_each_record_without_colours(self, folder: Path) -> None:
-        done = storescope("audit", "show", folder, cwd=folder)
+        done = storescope_here("audit", "show", folder, cwd=folder)
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 10
         assert "\x1b" not in done.stdout
@@ -284,7 +284,7 @@ class TestCommand:
 
     def test_what_is_no_record_is_one_line_on_stderr_and_exit_code_1(self, tmp_path: Path) -> None:
         write(tmp_path / "audit", "a\x1b[2J", 1, [line("a", 1, 1), b"noise\n", line("a", 3, 3), b'{"torn'])
-        done = storescope("audit", "show", "audit", "--format", "json", cwd=tmp_path)
+        done = storescope_here("audit", "show", "audit", "--format", "json", cwd=tmp_path)
         assert done.returncode == 1
         assert [json.loads(each)["seq"] for each in done.stdout.splitlines()] == [1, 3]
         name = "audit/a\\x1b[2J.000001.jsonl"
@@ -302,13 +302,13 @@ class TestCommand:
         ],
     )
     def test_wrong_usage_exits_2(self, arguments: list[str], says: str, tmp_path: Path) -> None:
-        assert says in assert_one_line(storescope("audit", "show", *arguments, cwd=tmp_path), 2)
+        assert says in assert_one_line(storescope_here("audit", "show", *arguments, cwd=tmp_path), 2)
 
     @pytest.mark.parametrize(
         "option", [["--since", "soon"], ["--operation", "sesion"], ["--outcome", "bad"], ["-n", "-1"]]
     )
     def test_a_wrong_option_exits_2_and_says_what_is_allowed(self, option: list[str], folder: Path) -> None:
-        done = storescope("audit", "show", folder, *option, cwd=folder)
+        done = storescope_here("audit", "show", folder, *option, cwd=folder)
         assert done.returncode == 2
         assert f"Invalid value for '{option[0]}" in done.stderr
         assert "Traceback" not in done.stderr

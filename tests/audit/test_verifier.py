@@ -22,6 +22,7 @@ from tests.audit.forge import Maker
 from tests.audit.logs import make_folder, write_some
 from tests.audit.spoiling import LINES, change_lines
 from tests.audit.verdicts import both
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -76,7 +77,7 @@ def spoil(paths: list[Path], kind: str, first: int, second: int, junk: bytes) ->
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if LONG else 100, deadline=None)
 @given(changes=spoilings())
 def test_no_change_passes_as_intact(sound: tuple[Path, Path], changes: list[tuple[str, int, int, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as root:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import asyncpg
 import pytest
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 from redis import exceptions as redis_errors
 
+from storescope.backends._dynamodb._errors import backend_error as dynamodb_error
 from storescope.backends._postgres._errors import backend_error as postgres_error
 from storescope.backends._redis._connection import Attempt
 from storescope.backends._redis._errors import backend_error as redis_error
@@ -50,6 +55,38 @@ POSTGRES = [
     (asyncpg.InsufficientPrivilegeError(), NO, NO),
     (asyncpg.UndefinedTableError(), NO, NO),
 ]
+
+
+def answered(code: str, status: int = 400) -> aws.ClientError:
+    """Return what botocore raises when DynamoDB answers so."""
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return aws.ClientError(cast("Any", response), "PutItem")
+
+
+DYNAMODB = [
+    (aws.ConnectionClosedError(endpoint_url="x"), YES, IF_SENT),
+    (aws.ReadTimeoutError(endpoint_url="x"), YES, IF_SENT),
+    (aws.HTTPClientError(error=ValueError()), YES, IF_SENT),
+    (ConnectionResetError(), YES, IF_SENT),
+    (ResponseParserError(), YES, IF_SENT),
+    (answered("InternalServerError", 500), YES, IF_SENT),  # which DynamoDB says may have been applied
+    (answered("ServiceUnavailable", 503), YES, IF_SENT),
+    (answered("SomethingNew", 500), YES, IF_SENT),
+    (answered("ThrottlingException"), YES, NO),
+    (answered("ProvisionedThroughputExceededException"), YES, NO),
+    (answered("RequestLimitExceeded"), YES, NO),
+    (answered("AccessDeniedException"), NO, NO),
+    (answered("ResourceNotFoundException"), NO, NO),
+    (answered("ValidationException"), NO, NO),
+    (aws.SSLError(endpoint_url="x", error=ValueError()), NO, IF_SENT),
+]
+
+
+@pytest.mark.parametrize(("error", "retryable", "applied"), DYNAMODB, ids=repr)
+def test_an_error_of_dynamodb(error: Exception, retryable: str, applied: str) -> None:
+    assert dynamodb_error("x", error).retryable == (retryable is YES)
+    assert dynamodb_error("x", error, sent=True).maybe_applied == (applied is IF_SENT)
+    assert not dynamodb_error("x", error).maybe_applied
 
 
 @pytest.mark.parametrize(("error", "retryable", "applied"), REDIS, ids=repr)

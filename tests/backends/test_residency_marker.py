@@ -18,6 +18,7 @@ from storescope.backends._identity import Identity
 from storescope.middleware import ResidencyPolicy, region_guard
 from tests.backends.scans import scan_all
 from tests.region.policies import EU, US, sound
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 PASSWORD = "hunter2-canary"
 
 
-@pytest.fixture(params=["local", "postgres", "redis", "redis_cluster"])
+DURABLE = ["local", "postgres", "redis", "redis_cluster"]
+
+
+@pytest.fixture(params=[*DURABLE, "dynamodb"] if LONG else DURABLE)
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local":
         return f"local:{tmp_path / 'store'}?busy_timeout=5"
@@ -116,7 +120,9 @@ async def test_a_marker_of_another_place_is_a_conflict(
     """Whatever the marker is bound to: each of it has to be the same."""
     marker = await backend.admin.mark(EU)
     bound = [name for name, value in asdict(marker.identity).items() if value]
-    more = {"sqlite": {"file"}, "postgresql": {"cluster"}, "redis": set[str]()}[backend.info.system]
+    more = {"sqlite": {"file"}, "postgresql": {"cluster"}, "redis": set[str](), "aws.dynamodb": {"cluster"}}[
+        backend.info.system
+    ]
     assert set(bound) == {"place", "machine"} | more
     for field in bound:
         caplog.clear()

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from storescope import BackendError, StorageError, call_context, wrap
 from storescope.backends import open_backend
 from storescope.middleware import instrument_drivers
+from tests.dynamodb_servers import CREDENTIALS, Dynalite
 from tests.middleware.driver_spans import uninstrument
 from tests.middleware.helpers import stack
 from tests.policies import REGION
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from storescope import Handlers
 
 REDIS_PASSWORD = "hunter2-canary"
+SECRET_KEY = "secret-key-canary"
 
 
 @dataclass
@@ -40,13 +42,15 @@ class Guarded:
         password: The password.
     """
 
-    server: RedisServer | RedisCluster | PostgresServer
+    server: RedisServer | RedisCluster | PostgresServer | Dynalite
     url: str
     password: str
 
 
 @pytest.fixture(params=["redis", "redis_cluster", "postgres"])
-def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Guarded, None, None]:
+def guarded(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Guarded, None, None]:
     if request.param == "redis":
         redis = RedisServer(tmp_path, "--requirepass", REDIS_PASSWORD).start()
         yield Guarded(redis, redis.url.replace("//", f"//:{REDIS_PASSWORD}@"), REDIS_PASSWORD)
@@ -55,6 +59,12 @@ def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Guarded
         cluster = RedisCluster(tmp_path, primaries=1, password=REDIS_PASSWORD).start()
         yield Guarded(cluster, cluster.url.replace("//", f"//:{REDIS_PASSWORD}@"), REDIS_PASSWORD)
         cluster.kill()
+    elif request.param == "dynamodb":
+        for name, value in {**CREDENTIALS, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}.items():
+            monkeypatch.setenv(name, value)
+        dynalite = Dynalite(tmp_path).start()
+        yield Guarded(dynalite, f"{dynalite.url('secrets')}&max_attempts=1", SECRET_KEY)
+        dynalite.kill()
     else:
         postgres = PostgresServer("fsync=off").create()
         yield Guarded(postgres, f"{postgres.url}?migrate=true", postgres.PASSWORD)
@@ -97,6 +107,7 @@ async def every_call(handlers: Handlers) -> str:
     return "\n".join(raised)
 
 
+@pytest.mark.parametrize("guarded", ["dynamodb", "redis", "redis_cluster", "postgres"], indirect=True)
 async def test_a_password_stays_where_it_is(
     guarded: Guarded, tmp_path: Path, caplog: pytest.LogCaptureFixture, driver_spans: InMemorySpanExporter
 ) -> None:

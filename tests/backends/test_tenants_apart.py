@@ -5,7 +5,6 @@ Random calls of several tenants on the same ids are compared with a model that k
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,12 @@ from storescope import OPERATIONS, RecordNotFoundError, call_context
 from storescope.backends import Backend, open_backend
 from tests.backends.hostile import names
 from tests.backends.scans import scan_all
+from tests.rounds import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-EXAMPLES = 15 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+EXAMPLES = 15 * SCALE if SCALE > 1 else 8
 ENTITIES = ("session", "message", "part", "sandbox", "setup")
 LISTED = ("message", "part")
 VERBS = st.sampled_from(["set", "set", "set", "update", "purge"])

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.apps.command import PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 JSON = {"Content-Type": "application/json"}
@@ -75,6 +77,26 @@ class Bridge:
                     return
             time.sleep(0.02)
         raise AssertionError("the bridge does not answer")
+
+    def end(self) -> None:
+        """End it as a service manager does; it exits with 0."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(60) == 0
+
+
+def metric(bridge: Bridge, name: str, **labels: str) -> float:
+    """Return the sum of a metric's samples that have these labels; 0 if there is none."""
+    families = text_string_to_metric_families(bridge.get("/metrics").body.decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so, and fail if it is not for so long."""
+    give_up = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 def request(made: urllib.request.Request) -> Answer:

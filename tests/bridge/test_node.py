@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from storescope.backends import open_backend
@@ -10,21 +9,21 @@ from storescope.conformance import CASES, Subject, run
 from tests.bridge.bridges import serving
 from tests.bridge.tokens import make_token
 from tests.bridge.typescript import node_server, run_node_tests
+from tests.rounds import LONG
 from tests.servers import free_port
 
 HERE = Path(__file__).parent
 POLICY = HERE.parents[1] / "examples" / "policy.toml"
 SERVER = HERE / "serve_handlers.mjs"
-# Those of messages have every theme; all of them take a minute.
-CORE = tuple(
-    case for case in CASES if case.kind == "core" and (case.entity == "message" or "STORESCOPE_LONG" in os.environ)
-)
+_CORE = [case for case in CASES if case.kind == "core"]
+# All of every entity in make test-long; else each once, with the entity that stands first, and all of lists.
+CORE = tuple(_CORE if LONG else {case.function: case for case in reversed(_CORE)}.values())
 
 
 async def failures(url: str) -> list[str]:
     async with open_backend(f"storescope+{url}", timeout=60) as backend:
         assert not backend.info.keeps_labels  # a team's own table may drop what it does not know
-        results = await run(Subject(backend), CORE)
+        results = await run(Subject(backend), CORE, at_once=1)
     return [f"{result.case.name}: {result.why}" for result in results if result.status == "fail"]
 
 

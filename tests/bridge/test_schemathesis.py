@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.bridge.bridges import serving
+from tests.rounds import SCALE
 
-EXAMPLES = 5 * int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+EXAMPLES = 5 * SCALE
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

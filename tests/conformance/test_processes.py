@@ -83,10 +83,10 @@ async def test_a_process_that_fails_says_why(tmp_path: Path, opener: str, why: s
 
 
 async def test_a_case_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
-    result = await run_on(tmp_path, "hanging", seconds=4)
+    result = await run_on(tmp_path, "hanging", seconds=6)
     assert (result.status, result.why) == (
         "fail",
-        "expected an end within 4 s, but a call still had not returned",
+        "expected an end within 6 s, but a call still had not returned",
     )
     pids = marks(tmp_path, "pid")
     assert len(pids) == 5

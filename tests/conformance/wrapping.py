@@ -18,15 +18,17 @@ from storescope.backends import open_backend
 from storescope.middleware import (
     AuditLog,
     OpenTelemetrySink,
+    PinRegistry,
     StructlogSink,
     audit,
     metrics,
     region_guard,
+    route_by_region,
     timeout,
     tracing,
 )
 from tests.audit.sinks import Slow
-from tests.policies import EU_ONLY, REGION
+from tests.policies import EU_ONLY, FORBIDDEN, REGION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 ALL = ("tracing", "metrics", "audit", "timeout", "region_guard")
 ALONE = (*ALL, "audit, several sinks")
 WRAPPERS: dict[str, tuple[str, ...]] = {"bare": (), **{name: (name,) for name in ALONE}, "all": ALL}
+PINNED = ("guard with pins", "router")
 
 
 def other_sinks() -> list[AuditSink]:
@@ -69,3 +72,20 @@ async def open_wrapped(url: str, wrapper: str) -> AsyncGenerator[Handlers]:
             AuditLog.open(Path(folder) / "audit", durability="none") as log,
         ):
             yield wrap(backend, *layers(WRAPPERS[wrapper], log))
+
+
+@asynccontextmanager
+async def open_pinned(url: str, wrapper: str, registry: str) -> AsyncGenerator[Handlers]:
+    """Open a backend behind a guard that pins, or as one of a router's two, whose other one must stay empty."""
+    with call_context(tenant="acme", region=REGION):
+        async with (
+            open_backend(url, region=REGION) as backend,
+            open_backend("memory:", region=FORBIDDEN) as other,
+            await PinRegistry.open(registry, lease_seconds=2, settle_seconds=1) as pins,
+        ):
+            if wrapper == "router":
+                yield wrap(route_by_region({REGION: backend, FORBIDDEN: other}, EU_ONLY, pins=pins))
+            else:
+                yield wrap(backend, region_guard(EU_ONLY, pins=pins))
+            for entity in ("session", "message", "part", "sandbox", "setup"):
+                assert not (await other.admin.scan(entity)).records

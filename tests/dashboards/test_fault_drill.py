@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboards.drill.faults import FAULTS
-from tests.dashboards.drill.run import differences, drill, table
+from tests.dashboards.drill.run import differences, drill, table, was_slow
 from tests.dashboards.shipped import alerts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.unmeasured  # its dozen stacks, scraped every second, would take a core of their own
 @pytest.mark.timeout(300)
 async def test_each_fault_fires_exactly_its_alerts(tmp_path: Path) -> None:
     """All faults at once, each on a stack of its own, under one Prometheus.
@@ -22,7 +23,11 @@ async def test_each_fault_fires_exactly_its_alerts(tmp_path: Path) -> None:
     """
     expected = table()
     assert list(expected) == list(FAULTS)
-    fired = await drill(tmp_path, expected)
+    (tmp_path / "first").mkdir()
+    fired = await drill(tmp_path / "first", expected)
+    if was_slow(expected, fired):  # the machine was, and no stack is to blame
+        (tmp_path / "again").mkdir()
+        fired = await drill(tmp_path / "again", expected)
     assert differences(expected, fired) == []
     for alert in (rule["alert"] for rule in alerts()):
         without = {fault: names - {alert} for fault, names in fired.items()}

@@ -31,6 +31,7 @@ EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["op
 SERVERS = {
     "redis://localhost:6379/0": "redis_url",
     "redis+cluster://localhost:7000": "redis_cluster_url",
+    "dynamodb://agents?region=eu-west-1": "dynamodb_url",
     "postgresql://agent:secret@localhost:5432/agents": "postgres_url",
 }
 """The URL that the docs name -> the fixture whose URL stands for it."""

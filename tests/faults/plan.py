@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from tests.faults.ledger import LISTED, Attempt, History
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ENTITIES = ("message", "message", "message", "part", "part", "session", "session", "sandbox", "setup")
 _UPDATED = ("message", "session", "sandbox")
@@ -18,12 +22,26 @@ class Plan:
         writer: Its number.
         seed: The run's.
         size: The longest text in a record, in characters.
+        owner: What the ids of its records begin with.
+        sessions: The sessions that its messages and parts go to.
+        roams: How often one goes to another of them.
     """
 
-    def __init__(self, writer: int, seed: int, *, size: int = 500) -> None:
+    def __init__(
+        self,
+        writer: int,
+        seed: int,
+        *,
+        size: int = 500,
+        owner: str = "",
+        sessions: Sequence[str] = _SESSIONS,
+        roams: float = 0.2,
+    ) -> None:
         self.random = Random(seed * 1000 + writer)
-        self._writer = writer
+        self._name = f"{owner}w{writer}"
         self._size = size
+        self._sessions = sessions
+        self._roams = roams
         self._records = 0
         self._current: dict[str, History] = {}
         self._homes: dict[History, str] = {}
@@ -45,12 +63,12 @@ class Plan:
 
     def _new(self, entity: str) -> History:
         self._records += 1
-        return History(entity, f"w{self._writer}-{entity}-{self._records}")
+        return History(entity, f"{self._name}-{entity}-{self._records}")
 
     def _session(self, history: History, *, needed: bool) -> str | None:
         """Return where the record goes: mostly where it was."""
         home = self._homes.get(history)
-        if home is None or self.random.random() < 0.2:
-            home = self._homes[history] = self.random.choice(_SESSIONS)
+        if home is None or self.random.random() < self._roams:
+            home = self._homes[history] = self.random.choice(self._sessions)
             return home
         return home if needed else None

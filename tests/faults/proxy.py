@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections import Counter
 from enum import Enum, auto
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from tests.servers import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
 _T = TypeVar("_T")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 seconds: close with RST
@@ -49,6 +50,7 @@ class _Link:
         self.writer = writer
         self.upstream: asyncio.StreamWriter | None = None
         self.lost = False
+        self.end = b""  # of what the client sent last: a word may lie across two pieces
 
     def reset(self) -> None:
         for writer in (self.writer, self.upstream):
@@ -59,9 +61,20 @@ class _Link:
 
 
 class Proxy:
-    """Listens on a port of its own, in front of `port`; `SLOW` holds a piece for `delay` seconds."""
+    """Listens on a port of its own, in front of `port`; `SLOW` holds a piece for `delay` seconds.
 
-    def __init__(self, port: int, delay: float = _DELAY) -> None:
+    Args:
+        port: The server's.
+        delay: In seconds.
+        words: What to listen for in what clients send.
+
+    Attributes:
+        heard: How many pieces had each of the words in them.
+    """
+
+    def __init__(self, port: int, delay: float = _DELAY, words: Sequence[bytes] = ()) -> None:
+        self.heard = Counter(dict.fromkeys(words, 0))
+        self._longest = max(map(len, words), default=0)
         self._delay = delay
         self.port = free_port()
         self.target = port
@@ -157,6 +170,8 @@ class Proxy:
         """Carry one direction. At its end the whole connection ends, unless its answers are lost."""
         with contextlib.suppress(OSError):
             while piece := await source.read(65_536):
+                if source is link.reader:
+                    self._listen_for_words(link, piece)
                 if self._mode in loses:
                     link.lost = True
                 if self._mode is Mode.SLOW:
@@ -166,3 +181,9 @@ class Proxy:
                     await sink.drain()
         if not link.lost:
             sink.close()
+
+    def _listen_for_words(self, link: _Link, piece: bytes) -> None:
+        said = link.end + piece
+        for word in self.heard:
+            self.heard[word] += word in said
+        link.end = said[len(said) - self._longest + 1 :]

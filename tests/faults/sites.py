@@ -11,11 +11,18 @@ from uuid import uuid4
 import asyncpg
 
 if TYPE_CHECKING:
+    from tests.dynamodb_servers import Dynalite
     from tests.faults.proxy import Proxy
+    from tests.s3_server import S3Server
     from tests.servers import PostgresServer, RedisCluster, RedisServer
 
 TIMEOUT = 0.6
 """Seconds that a call may take in these tests."""
+
+CONNECTIONS = 6
+"""How many connections a client may have, where it can be told."""
+
+_LIMITS = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
 
 
 class Site(Protocol):
@@ -24,7 +31,7 @@ class Site(Protocol):
     Attributes:
         port: The server's.
         url: The store's.
-        limits: Options of `open_backend` that make a call wait for `TIMEOUT` seconds at most.
+        limits: Options of `open_backend` that make a request wait for `TIMEOUT` seconds at most, on `CONNECTIONS`.
     """
 
     port: int
@@ -66,14 +73,13 @@ def go_on(processes: list[int]) -> None:
         os.kill(process, signal.SIGCONT)
 
 
-class RedisSite:
-    """A durable Redis server, under a prefix of its own."""
+class _OneProcess:
+    """What a server of one process is to these tests."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer | Dynalite, url: str) -> None:
         self._server = server
         self.port = server.port
-        self.url = f"{server.url}?prefix=faults"
-        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+        self.url = url
 
     def behind(self, proxy: Proxy) -> str:
         return proxy.url(self.url)
@@ -87,8 +93,27 @@ class RedisSite:
     def processes(self) -> list[int]:
         return [self._server.pid]
 
+
+class RedisSite(_OneProcess):
+    """A durable Redis server, under a prefix of its own."""
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(server, f"{server.url}?prefix=faults")
+        self.limits: dict[str, Any] = {**_LIMITS, "max_connections": CONNECTIONS}
+
     async def settle(self) -> None:
         """It is one thread, and takes what came first first."""
+
+
+class DynamoSite(_OneProcess):
+    """A durable dynalite, and a table of its own."""
+
+    def __init__(self, server: Dynalite) -> None:
+        super().__init__(server, server.url(f"faults-{uuid4().hex}"))
+        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+
+    async def settle(self) -> None:
+        """It is at what it was sent for a moment at most; the audit reads until all is still."""
 
 
 class ClusterSite:
@@ -99,7 +124,7 @@ class ClusterSite:
         (self._node,) = cluster.nodes
         self.port = self._node.port
         self.url = f"redis+cluster://127.0.0.1:{self.port}/?prefix=faults-{uuid4().hex}"
-        self.limits: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT}
+        self.limits: dict[str, Any] = {**_LIMITS, "max_connections": CONNECTIONS}
         self._announce(self.port)
 
     def behind(self, proxy: Proxy) -> str:
@@ -133,8 +158,8 @@ class PostgresSite:
         self.schema = f"faults_{uuid4().hex[:12]}"
         self.url = f"{server.url}?schema={self.schema}&migrate=true"
         self.limits: dict[str, Any] = {
-            "timeout": TIMEOUT,
-            "connect_timeout": TIMEOUT,
+            **_LIMITS,
+            "max_connections": CONNECTIONS,
             "statement_timeout": TIMEOUT * 0.8,
         }
 
@@ -169,3 +194,28 @@ class PostgresSite:
             return await connection.fetchval(statements[-1])
         finally:
             await connection.close()
+
+
+class S3Site:
+    """An S3 server, and the KV layer under a prefix of its own in a bucket of it."""
+
+    def __init__(self, server: S3Server) -> None:
+        self._server = server
+        self.port = server.port
+        self.url = f"kv+{server.url(f'tests/faults-{uuid4().hex}')}"
+        self.limits: dict[str, Any] = {**_LIMITS, "max_requests": CONNECTIONS}
+
+    def behind(self, proxy: Proxy) -> str:
+        return self.url.replace(f":{self.port}&", f":{proxy.port}&")
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def start(self) -> None:
+        self._server.start()
+
+    def processes(self) -> list[int]:
+        return [self._server.pid]
+
+    async def settle(self) -> None:
+        """What it yet applies of a client that is gone, it applies whole: the audit reads until all is still."""

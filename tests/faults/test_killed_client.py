@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -18,33 +17,34 @@ from tests.faults.audit import audit
 from tests.faults.ledger import Fate, Ledger
 from tests.faults.plan import Plan
 from tests.faults.writer import TASKS
+from tests.rounds import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.faults.ledger import Attempt
-    from tests.faults.sites import PostgresSite, RedisSite
+    from tests.faults.sites import PostgresSite, RedisSite, S3Site
     from tests.servers import RedisCluster
 
 pytestmark = pytest.mark.unmeasured
 
-SCALE = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
-ROUNDS = 10 * SCALE
-KV_ROUNDS = ROUNDS * 7 // 10
+ROUNDS = 10 * SCALE if SCALE > 1 else 5
+KV_ROUNDS = 7 * SCALE if SCALE > 1 else 5
+SERVER_KV_ROUNDS = KV_ROUNDS if SCALE > 1 else 4
 REPOSITORY = Path(__file__).parents[2]
 
 
-def write_and_be_killed(url: str, seed: int, seconds: float, *, opened: bool) -> list[str]:
-    """Kill a writer some time after its first write, or after its start; return what it said."""
+def write_and_be_killed(url: str, seed: int, lines: int, seconds: float) -> list[str]:
+    """Kill a writer some time after it said so many lines; return all that it said."""
     command = [sys.executable, "-m", "tests.faults.writer", url, str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as writer:
         assert writer.stdout is not None
-        first = writer.stdout.readline() if opened else b""
+        said = b"".join(writer.stdout.readline() for _ in range(lines))
         time.sleep(seconds)
         writer.kill()
-        said = (first + writer.stdout.read()).decode()
+        said += writer.stdout.read()
     assert writer.returncode == -9, "it ended by itself"
-    return said.splitlines()
+    return said.decode().splitlines()
 
 
 def replay(lines: list[str], seed: int) -> Ledger:
@@ -63,24 +63,37 @@ def replay(lines: list[str], seed: int) -> Ledger:
 
 
 async def kill_again_and_again(
-    new_url: Callable[[], str], settle: Callable[[], Awaitable[None]], *, rounds: int = ROUNDS
+    new_url: Callable[[], str],
+    settle: Callable[[], Awaitable[None]],
+    *,
+    rounds: int = ROUNDS,
+    most_lines: int = 200,
 ) -> None:
+    """Kill a writer in each round.
+
+    Args:
+        new_url: Makes the URL of an empty store.
+        settle: Waits until the server is at nothing any more that a killed client sent.
+        rounds: How many.
+        most_lines: For how many lines of the writer's a round waits at most; fewer, where calls take long.
+    """
     chance = random.Random(4711)
     acknowledged = under_way = 0
     for seed in range(rounds):
         url = new_url()
         # Some while the store is opened and its tables are made, some soon after, most in the middle of things.
         opened = seed % 5 > 0
-        seconds = chance.choice([0.01, 0.15]) * chance.random() if opened else chance.uniform(0, 0.4)
-        lines = write_and_be_killed(url, seed, seconds, opened=opened)
-        ledger = replay(lines, seed)
+        lines, seconds = (
+            (chance.randint(1, most_lines), chance.uniform(0, 0.01)) if opened else (0, chance.uniform(0, 0.4))
+        )
+        ledger = replay(write_and_be_killed(url, seed, lines, seconds), seed)
         await settle()
         async with open_backend(url) as backend:
             await audit(backend, ledger)
             await audit(backend, ledger)  # what the next client finds stays so
         acknowledged += ledger.acknowledged
         under_way += sum(not history.is_certain for history in ledger.histories.values())
-    assert acknowledged > rounds * TASKS  # they were killed in the midst of work,
+    assert acknowledged > rounds  # they were killed in the midst of work,
     assert under_way > rounds  # and of calls
 
 
@@ -117,6 +130,26 @@ async def test_a_killed_client_of_kv_over_local_loses_nothing(tmp_path: Path) ->
 async def test_a_killed_client_of_kv_over_redis_loses_nothing(redis_site: RedisSite) -> None:
     url = f"kv+{redis_site.url}"
     await kill_again_and_again(lambda: f"{url}-{uuid4().hex}", redis_site.settle, rounds=KV_ROUNDS)
+
+
+async def test_a_killed_client_of_kv_over_postgres_loses_nothing(postgres_site: PostgresSite) -> None:
+    url = f"kv+{postgres_site.url}"
+    await kill_again_and_again(
+        lambda: url.replace(postgres_site.schema, f"round_{uuid4().hex}"),
+        postgres_site.settle,
+        rounds=SERVER_KV_ROUNDS,
+        most_lines=100,
+    )
+
+
+async def test_a_killed_client_of_kv_over_s3_loses_nothing(s3_site: S3Site) -> None:
+    prefix = s3_site.url.partition("?")[0]
+    await kill_again_and_again(
+        lambda: s3_site.url.replace(prefix, f"{prefix}-{uuid4().hex}"),
+        s3_site.settle,
+        rounds=SERVER_KV_ROUNDS,
+        most_lines=100,
+    )
 
 
 async def test_a_killed_client_of_postgres_loses_nothing(postgres_site: PostgresSite) -> None:

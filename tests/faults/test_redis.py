@@ -33,7 +33,7 @@ async def admin(port: int) -> AsyncGenerator[Any, None]:
 @asynccontextmanager
 async def traffic_on(site: RedisSite, **options: Any) -> AsyncGenerator[Traffic, None]:
     """Traffic for a block, and the audit after it."""
-    async with open_backend(site.url, max_connections=6, **site.limits) as backend:
+    async with open_backend(site.url, **site.limits) as backend:
         async with Traffic(backend, limit=TIMEOUT, **options) as traffic:
             await traffic.get_on()
             yield traffic
@@ -117,7 +117,8 @@ async def test_a_primary_that_hands_over_is_left_for_the_new_one(tmp_path: Path)
 async def test_a_server_that_is_reached_late_does_not_lengthen_the_wait(redis_site: RedisSite) -> None:
     """The wait for a free connection, for a new one and for the answer are one wait."""
     with Proxy(redis_site.port) as proxy:
-        async with open_backend(proxy.url(redis_site.url), max_connections=1, **redis_site.limits) as backend:
+        limits: dict[str, Any] = {**redis_site.limits, "max_connections": 1}
+        async with open_backend(proxy.url(redis_site.url), **limits) as backend:
             proxy.switch(Mode.BLACK_HOLE)
             begun = time.monotonic()
             async with Traffic(backend, limit=TIMEOUT) as traffic:

@@ -20,6 +20,7 @@ from storescope.backends._redis._keys import SlotKeys
 from tests.faults.audit import audit
 from tests.faults.sites import TIMEOUT, go_on
 from tests.faults.traffic import RECOVERY, Traffic, check_error
+from tests.rounds import SCALE
 from tests.servers import RedisCluster, RedisServer
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from storescope.backends import Backend
 
-ROUNDS = int(os.environ.get("STORESCOPE_ROUNDS_SCALE", "1"))
+ROUNDS = SCALE
 PATIENCE = 1_500  # milliseconds after which the nodes take one of them for dead
 LIMITS: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT, "max_connections": 6}
 
@@ -44,6 +45,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[RedisCluster,
 @pytest.fixture
 async def backend(cluster: RedisCluster) -> AsyncGenerator[Backend, None]:
     async with open_backend(f"{cluster.url}?prefix=faults-{uuid4().hex}", **LIMITS) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def patient_backend(cluster: RedisCluster) -> AsyncGenerator[Backend, None]:
+    """Where nothing is to fail, not on a busy machine either."""
+    limits: dict[str, Any] = {**LIMITS, "timeout": 10, "connect_timeout": 10}
+    async with open_backend(f"{cluster.url}?prefix=faults-{uuid4().hex}", **limits) as opened:
         yield opened
 
 
@@ -123,19 +132,19 @@ async def test_a_write_whose_session_cannot_be_reached_was_not_made(
 
 
 async def test_slots_that_move_in_mid_traffic_cost_nobody_anything(
-    cluster: RedisCluster, backend: Backend
+    cluster: RedisCluster, patient_backend: Backend
 ) -> None:
     """The sessions that all write to go from node to node: no error, nothing lost, nothing twice."""
-    keys = SlotKeys(prefix_of(backend))
+    keys = SlotKeys(prefix_of(patient_backend))
     sessions = [key_slot(keys.session("", "message", f"shared-{number}").encode()) for number in range(3)]
-    async with Traffic(backend, limit=5) as traffic:
+    async with Traffic(patient_backend, limit=10) as traffic:
         await traffic.get_on()
         for slot in sessions * ROUNDS:
             await in_thread(partial(cluster.move, slot, pause=0.1))
             await traffic.get_on(2)
         await traffic.get_on()
     assert traffic.errors == []
-    await audit(backend, traffic.ledger)
+    await audit(patient_backend, traffic.ledger)
 
 
 async def test_a_share_of_a_node_that_moves_costs_nobody_anything(cluster: RedisCluster, backend: Backend) -> None:

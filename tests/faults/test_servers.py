@@ -4,86 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from storescope import BackendError
 from storescope.backends import open_backend
 from tests.faults.audit import audit
+from tests.faults.faults import FAULTS, open_by, open_patiently, opened_by, run_through, strand
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.sites import TIMEOUT, Site, go_on, stop
+from tests.faults.sites import CONNECTIONS, TIMEOUT
 from tests.faults.traffic import SLACK, Traffic, check_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-    from storescope.backends import Backend
-    from storescope.backends._open import Opening
-
-CONNECTIONS = 6
-TRIES = 3
-"""How often a fault that gives no answer is caused: once in some hundred times it meets nothing but reads."""
-
-
-class Fault(NamedTuple):
-    """Something that happens to a server.
-
-    Attributes:
-        begin: Makes it happen.
-        end: Makes it pass; given what `begin` returned.
-        late: Whether the server may yet apply, after it, what a client has given up.
-        silent: Whether calls end without any answer, so that the fate of some writes is open for certain.
-    """
-
-    begin: Callable[[Site, Proxy], Any]
-    end: Callable[[Site, Proxy, Any], Any]
-    late: bool = False
-    silent: bool = False
-
-
-def by_proxy(mode: Mode, *, late: bool = False, silent: bool = False) -> Fault:
-    return Fault(
-        lambda site, proxy: proxy.switch(mode),
-        lambda site, proxy, begun: proxy.switch(Mode.PASS),
-        late=late,
-        silent=silent,
-    )
-
-
-FAULTS = {
-    "killed": Fault(lambda site, proxy: site.kill(), lambda site, proxy, begun: site.start()),
-    "stopped": Fault(
-        lambda site, proxy: stop(site), lambda site, proxy, begun: go_on(begun), late=True, silent=True
-    ),
-    "connections reset": by_proxy(Mode.RESET, late=True),
-    "connections refused": by_proxy(Mode.REFUSE, late=True),
-    "a black hole": by_proxy(Mode.BLACK_HOLE, silent=True),
-    "answers lost": by_proxy(Mode.DEAF, silent=True),
-    "connections stranded": by_proxy(Mode.STRANDED, silent=True),
-}
-
-
-def open_by(proxy: Proxy, site: Site) -> Opening:
-    return open_backend(site.behind(proxy), max_connections=CONNECTIONS, **site.limits)
-
-
-async def open_patiently(proxy: Proxy, site: Site) -> Backend:
-    """Open the store behind a proxy; again, while a busy machine takes longer than the short limits."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await open_by(proxy, site)
-            except BackendError as error:
-                if not error.retryable:
-                    raise
-
-
-@asynccontextmanager
-async def opened_by(proxy: Proxy, site: Site) -> AsyncGenerator[Backend]:
-    async with await open_patiently(proxy, site) as backend:
-        yield backend
+    from tests.faults.faults import Fault
+    from tests.faults.sites import Site
 
 
 async def hold_to_account(site: Site, traffic: Traffic) -> None:
@@ -94,19 +29,7 @@ async def hold_to_account(site: Site, traffic: Traffic) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_a_fault_in_mid_traffic(site: Site, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
-    with Proxy(site.port) as proxy:
-        async with opened_by(proxy, site) as backend, Traffic(backend, limit=TIMEOUT, late=fault.late) as traffic:
-            await traffic.get_on()
-            for _ in range(TRIES if fault.silent else 1):
-                begun = await asyncio.to_thread(fault.begin, site, proxy)  # the traffic goes on meanwhile
-                try:
-                    await traffic.feel_it()
-                finally:
-                    await asyncio.to_thread(fault.end, site, proxy, begun)
-                await traffic.get_on()
-                if any(error.maybe_applied for error in traffic.errors):
-                    break
-    assert not fault.silent or any(error.maybe_applied for error in traffic.errors)
+    traffic = await run_through(fault, site)
     assert not [record.name for record in caplog.records if record.name.startswith(("asyncpg", "redis"))]
     await hold_to_account(site, traffic)
 
@@ -137,15 +60,8 @@ async def test_connections_that_end_nowhere_cost_one_time_out_and_not_one_each(s
     """A server that was replaced sends no reset. Its connections are left together, once one is found out."""
     with Proxy(site.port) as proxy:
         async with opened_by(proxy, site) as backend:
+            await strand(proxy, backend)
             put = backend["setup.set"]
-            await asyncio.gather(*(put(id=f"s{n}", value={"n": n}) for n in range(4 * CONNECTIONS)))
-            proxy.switch(Mode.STRANDED)
-            with pytest.raises(BackendError) as caught:
-                await put(id="s0", value={"n": "lost"})
-            check_error(caught.value)
-            assert caught.value.maybe_applied
-            for number in range(CONNECTIONS):
-                await put(id=f"s{number}", value={"n": -number})
             await asyncio.gather(*(put(id=f"s{n}", value={"n": -n}) for n in range(2 * CONNECTIONS)))
             assert await backend["setup.get"](id="s3") == {"n": -3}
 
@@ -195,7 +111,7 @@ async def test_opening_and_closing_are_bounded_too(site: Site, mode: Mode) -> No
 @pytest.mark.parametrize("site", ["postgres", "redis"], indirect=True)
 async def test_the_kv_layer_over_a_server_that_is_killed(site: Site) -> None:
     """A record and its index entries are several writes: the server may go between any two of them."""
-    async with open_backend(f"kv+{site.url}", max_connections=CONNECTIONS, **site.limits) as backend:
+    async with open_backend(f"kv+{site.url}", **site.limits) as backend:
         async with Traffic(backend, limit=TIMEOUT * 8) as traffic:  # a write is up to eight requests
             await traffic.get_on()
             site.kill()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from storescope import BackendError, RecordNotFoundError
+from storescope import BackendError, RecordNotFoundError, StorageError
 from tests.faults.audit import check_record
 from tests.faults.ledger import CANARY, LISTED, Attempt, Fate, History, Ledger
 from tests.faults.plan import Plan
+from tests.s3_server import S3Server
 from tests.servers import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from storescope import Handler
 
@@ -24,7 +25,7 @@ SLACK = 3.0
 RECOVERY = 20.0
 """Seconds within which every writer must get on again once a fault is over."""
 
-_SECRETS = (CANARY, PostgresServer.PASSWORD)
+_SECRETS = (CANARY, PostgresServer.PASSWORD, S3Server.KEY, S3Server.SECRET)
 
 
 class Traffic:
@@ -38,7 +39,14 @@ class Traffic:
             late write over a later one would be no fault of the client's.
         size: The longest text in a record, in characters.
         writers: How many write at once.
+        plans: What each of them does, if it is not what all these tests do.
+        ledger: Where it is noted.
+
+    Attributes:
+        expected: The errors that a call may end in.
     """
+
+    expected: ClassVar[tuple[type[StorageError], ...]] = (BackendError,)
 
     def __init__(
         self,
@@ -48,15 +56,17 @@ class Traffic:
         late: bool = False,
         size: int = 500,
         writers: int = 6,
+        plans: Sequence[Plan] = (),
+        ledger: Ledger | None = None,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger() if ledger is None else ledger
         self.errors: list[BackendError] = []
         self._handlers = handlers
         self._limit = limit
         self._late = late
-        self._plans = [Plan(writer, 4711, size=size) for writer in range(writers)]
-        self._got_on = [0] * writers
-        self._failed = [0] * writers
+        self._plans = plans or [Plan(writer, 4711, size=size) for writer in range(writers)]
+        self._got_on = [0] * len(self._plans)
+        self._failed = [0] * len(self._plans)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -76,6 +86,11 @@ class Traffic:
     async def feel_it(self, inflict: Callable[[], Awaitable[Any]] | None = None) -> None:
         """Wait until every writer has seen a call fail; a fault of a moment is inflicted again and again."""
         await self._all_gain(self._failed, 1, "feel the fault", inflict)
+
+    async def go_on(self) -> None:
+        """Go on until something is found that must not be, and raise it."""
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_what_was_found()
 
     async def _all_gain(
         self, counts: list[int], gain: int, what: str, inflict: Callable[[], Awaitable[Any]] | None = None
@@ -116,7 +131,7 @@ class Traffic:
                 await self._call(f"{history.entity}.{attempt.verb}", id=history.id, **{what: attempt.body})
         except TimeoutError:
             assert patience.expired()  # cancelled by us; it never ends
-        except BackendError as error:
+        except self.expected as error:
             self.ledger.end(attempt, Fate.UNKNOWN if error.maybe_applied else Fate.REFUSED)
             await self._note(writer, error)
         except RecordNotFoundError:
@@ -134,7 +149,7 @@ class Traffic:
                 records = await self._call(f"{history.entity}.listBySession", session_id=record["sessionId"])
                 assert [listed for listed in records if listed["id"] == history.id] == [record]
                 assert all(listed["first"] == listed["last"] for listed in records), "a torn record is listed"
-        except BackendError as error:
+        except self.expected as error:
             await self._note(writer, error, wrote=False)
 
     async def _call(self, operation: str, **params: Any) -> Any:
@@ -145,12 +160,17 @@ class Traffic:
             took = time.monotonic() - begun
             assert took < self._limit + SLACK, f"{operation} took {took:.1f} s, and {self._limit} s are allowed"
 
-    async def _note(self, writer: int, error: BackendError, *, wrote: bool = True) -> None:
-        check_error(error)
+    async def _note(self, writer: int, error: StorageError, *, wrote: bool = True) -> None:
         assert wrote or not error.maybe_applied, f"the call only read, and {error}"
-        self.errors.append(error)
+        self._check(error)
         self._failed[writer] += 1
         await asyncio.sleep(0.02)
+
+    def _check(self, error: StorageError) -> None:
+        """Hold an error to what it must be."""
+        assert isinstance(error, BackendError)
+        check_error(error)
+        self.errors.append(error)
 
 
 def check_error(error: BackendError) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 from storescope import call_context
 from storescope.backends import open_backend
 from storescope.conformance import CASES, Reopen, Subject, run
 from tests.backends.test_concurrency import EACH, PROCESSES, release_together, start
+from tests.conformance import wrapping
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from storescope.conformance import Case
@@ -21,21 +24,26 @@ def shared(url: str) -> bool:
 
 def cases(*, slow: bool) -> tuple[Case, ...]:
     """Return the cases to run; what starts processes, or takes long on a slow store, waits for make test-long."""
-    if "STORESCOPE_LONG" in os.environ:
+    if LONG:
         return CASES
     if slow:
         return tuple(case for case in CASES if case.kind == "core" and "concurrent" not in case.name)
     return tuple(case for case in CASES if not case.needs_reopen)
 
 
-async def test_the_suite_passes(kv_backend_url: str) -> None:
-    reopen = Reopen("storescope.backends:open_backend", (kv_backend_url,)) if shared(kv_backend_url) else None
-    async with open_backend(kv_backend_url) as backend:
-        results = await run(Subject(backend, reopen), cases(slow="s3:" in kv_backend_url))
+@pytest.mark.unmeasured
+async def test_the_suite_passes_under_all_layers(kv_backend_url: str) -> None:
+    """Bare, and under each layer alone, it runs in make test-long (tests/conformance)."""
+    reopen = (
+        Reopen(f"{wrapping.__file__}:open_wrapped", (kv_backend_url, "all")) if shared(kv_backend_url) else None
+    )
+    async with wrapping.open_wrapped(kv_backend_url, "all") as handlers:
+        results = await run(Subject(handlers, reopen), cases(slow="s3:" in kv_backend_url))
     wrong = [result for result in results if result.status != "pass"]
     assert not [f"{result.case.name}: {result.why}" for result in wrong if reopen or not result.case.needs_reopen]
 
 
+@pytest.mark.unmeasured
 async def test_fifty_updates_from_several_processes_survive(kv_backend_url: str) -> None:
     """Each writes only over the version that it has read."""
     if not shared(kv_backend_url):

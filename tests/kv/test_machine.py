@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from storescope import IndexConflictError, VersionConflictError
 from storescope.backends import Index, create_kv
+from tests.rounds import LONG
 
 KEYS = st.sampled_from(["a", "a/", "a/b", "é", "\x01", "\x02"])
 TEXTS = st.sampled_from(["", "s", "s\x01", "s\x01t", "\x02", "ü"])
@@ -25,10 +27,13 @@ INDEXES = {
 class StoreAgainstDict(RuleBasedStateMachine):
     """The model keeps values by key, and for each session who came to it when."""
 
+    url = ""
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.store = create_kv("memory:").store("s/", indexes=INDEXES)
+        self.kv = create_kv(self.url, f"{uuid4().hex}/")  # each example has a prefix of its own
+        self.store = self.kv.store("s/", indexes=INDEXES)
         self.values: dict[str, Any] = {}
         self.versions: dict[str, str] = {}
         self.arrivals: dict[str, int] = {}
@@ -111,8 +116,13 @@ class StoreAgainstDict(RuleBasedStateMachine):
         assert list(stored) == sorted(self.values)
 
     def teardown(self) -> None:
+        self.run(self.kv.aclose())
         self.runner.close()
 
 
-TestStoreAgainstDict = StoreAgainstDict.TestCase
-TestStoreAgainstDict.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+def test_a_store_is_a_dict(engine_url: str) -> None:
+    """On the dict in memory often; a server takes longer, and its engine is what may differ."""
+    examples = 40 if engine_url == "memory:" else 20 if LONG else 2
+    bounds = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+    machine = type("OnThisStore", (StoreAgainstDict,), {"url": engine_url})
+    run_state_machine_as_test(machine, settings=bounds)

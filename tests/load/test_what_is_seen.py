@@ -11,14 +11,22 @@ from storescope.middleware._definitions import METRICS
 from storescope.outcome import OUTCOMES
 from tests.apps.command import storescope
 from tests.load.loads import Samples, running
-from tests.rounds import LONG
+from tests.rounds import LONG, on_stores
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.unmeasured
 
-COUNTING_CONFLICTS = ("redis:", "redis+cluster:", "postgresql:")
+COUNTING_CONFLICTS = (
+    "redis:",
+    "redis+cluster:",
+    "postgresql:",
+    "kv+local:",
+    "kv+redis:",
+    "kv+postgresql:",
+    "kv+s3:",
+)
 """The stores where two updates can meet; the others make one after the other."""
 
 
@@ -33,6 +41,7 @@ def all_is_there(samples: Samples) -> bool:
     )
 
 
+@on_stores("local", "postgres", "redis")
 def test_every_outcome_and_metric_gets_data(backend_url: str, tmp_path: Path) -> None:
     shares = ("--errors", 0.05, "--denials", 0.05)
     with running(

@@ -6,10 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from storescope.apps.serve import _tokens
+from storescope.apps.serve._endpoints import _internal
 from storescope.middleware import AuditLog, PolicyFile
 from storescope.middleware._audit._writing import _override
 from storescope.middleware._audit._writing._stream import Stream
 from storescope.middleware._log import _last_reported, telemetry_failed
+from tests.bridge.tokens import make_token
 from tests.region.test_policy_file import put, text
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ def log_lines(seen: Emitted, folder: Path) -> None:
     _policy(folder)
     _told(seen, folder)
     _lost(seen, folder)
+    _bridge(folder)
 
 
 def _until(seen: Emitted, event: str) -> None:
@@ -67,3 +71,16 @@ def _lost(seen: Emitted, folder: Path) -> None:
             path.unlink()
         _until(seen, "storescope.audit.tampered")
         log._journal._open_failed("No space left on device")
+
+
+def _bridge(folder: Path) -> None:
+    """A handler that fails, and a token file that is changed for good and for bad."""
+    _internal(ValueError("its own"))
+    path = folder / "tokens.toml"
+    with patch.object(_tokens, "LOOK_SECONDS", 0.0):
+        make_token(path, "one")
+        tokens = _tokens.TokenFile(path)
+        make_token(path, "two")
+        tokens.find("")
+        path.write_text("nonsense")
+        tokens.find("")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
-import structlog
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
@@ -19,32 +16,10 @@ from tests.middleware.helpers import Seen, memory_map, stack
 from tests.policies import FORBIDDEN, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from storescope import Handlers
     from storescope.middleware import AuditSink
-
-
-@pytest.fixture
-def secret() -> str:
-    return f"canary{uuid4().hex}"
-
-
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Generator[list[str]]:
-    """Everything that is logged, through structlog or the standard library."""
-    seen: list[str] = []
-
-    def keep(_: Any, __: str, event: Any) -> Any:
-        seen.append(repr(event))
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[keep])
-    with caplog.at_level(logging.DEBUG):
-        yield seen
-    structlog.reset_defaults()
-    seen += [record.getMessage() for record in caplog.records]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -12,16 +12,19 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
-from storescope import BackendInfo, wrap
+from storescope import wrap
 from storescope.backends import open_backend
 from storescope.middleware import tracing
+from tests.dynamodb_servers import client
 from tests.middleware.driver_spans import STABLE, attributes
-from tests.middleware.dynamodb_stub import client, dynamodb
+from tests.policies import REGION
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-DYNAMODB = BackendInfo("aws.dynamodb", name="table", namespace="t1")
+    from tests.dynamodb_servers import Dynalite
+
+NOWHERE = "http://127.0.0.1:1"
 
 
 def split(exporter: InMemorySpanExporter) -> tuple[dict[str, ReadableSpan], list[ReadableSpan]]:
@@ -88,52 +91,42 @@ async def test_below_an_unsampled_call_postgres_makes_no_span(
         assert exporter.get_finished_spans() == ()
 
 
-async def test_dynamodb(provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
+async def test_dynamodb(dynamodb_url: str, provider: TracerProvider, exporter: InMemorySpanExporter) -> None:
     secret = f"canary{uuid4().hex}"
-    with dynamodb({}) as endpoint:
-        async with client(endpoint) as table:
-
-            async def get(*, id: str) -> Any:
-                key = {"pk": {"S": id}}
-                return (await table.get_item(TableName="t1", Key=key, ProjectionExpression="pk")).get("Item")
-
-            async def put(*, id: str, value: Any) -> None:
-                await table.put_item(TableName="t1", Item={"pk": {"S": id}, "text": {"S": value["text"]}})
-
-            own: dict[str, Any] = {"session.get": get, "session.set": put}
-            handlers = wrap(own, tracing(tracer_provider=provider), backend=DYNAMODB)
-            await handlers["session.set"](id=secret, value={"text": secret})
-            assert await handlers["session.get"](id=secret)
-            storage, below = split(exporter)
-            assert {span.kind for span in storage.values()} == {SpanKind.INTERNAL}
-            assert [span.name for span in below] == ["PutItem", "GetItem"]
-            assert below[1].parent == storage["session.get"].get_span_context()
-            for span in below:
-                assert secret not in span.to_json()
-                assert attributes(span) == {
-                    "db.system.name": "aws.dynamodb",
-                    "db.operation.name": span.name,
-                    "db.collection.name": "t1",
-                    "cloud.region": "eu-west-1",
-                    "server.address": "127.0.0.1",
-                    "server.port": int(endpoint.rpartition(":")[2]),
-                }
+    async with open_backend(dynamodb_url, region=REGION) as backend:
+        handlers = wrap(backend, tracing(tracer_provider=provider))
+        exporter.clear()
+        await handlers["session.set"](id=secret, value={"text": secret})
+        assert await handlers["session.get"](id=secret)
+        storage, below = split(exporter)
+        assert {span.kind for span in storage.values()} == {SpanKind.INTERNAL}
+        assert [span.name for span in below] == ["PutItem", "GetItem"]
+        assert below[1].parent == storage["session.get"].get_span_context()
+        for span in below:
+            assert secret not in span.to_json()
+            assert attributes(span) == {
+                "db.system.name": "aws.dynamodb",
+                "db.operation.name": span.name,
+                "db.collection.name": backend.info.namespace,
+                "cloud.region": REGION.removeprefix("aws:"),
+                "server.address": "127.0.0.1",
+                "server.port": backend.info.port,
+            }
 
 
 async def test_a_refusal_by_dynamodb_keeps_class_and_code(
-    provider: TracerProvider, exporter: InMemorySpanExporter
+    dynamodb_url: str, shared_dynalite: Dynalite, provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    with dynamodb({}) as endpoint:
-        async with client(endpoint) as table:
-            with pytest.raises(ClientError):
-                await table.put_item(
-                    TableName="t1",
-                    Item={"pk": {"S": "secret"}},
-                    ConditionExpression="attribute_not_exists(secret)",
-                )
-            await table.batch_get_item(
-                RequestItems={name: {"Keys": [{"pk": {"S": "secret"}}]} for name in ("t1", "t2")}
-            )
+    tables: list[str] = []
+    for url in (dynamodb_url, shared_dynalite.url(f"test-{uuid4().hex}")):
+        async with open_backend(url) as backend:
+            tables.append(backend.info.namespace)
+    key = {"pk": {"S": "secret"}, "sk": {"S": "secret"}}
+    exporter.clear()
+    async with client(shared_dynalite.endpoint) as table:
+        with pytest.raises(ClientError):
+            await table.put_item(TableName=tables[0], Item=key, ConditionExpression="attribute_exists(secret)")
+        await table.batch_get_item(RequestItems={name: {"Keys": [key]} for name in tables})
     refused, batch = exporter.get_finished_spans()
     assert attributes(refused)["db.response.status_code"] == "ConditionalCheckFailedException"
     assert attributes(refused)["error.type"].endswith(".ConditionalCheckFailedException")
@@ -145,9 +138,9 @@ async def test_a_refusal_by_dynamodb_keeps_class_and_code(
 async def test_other_services_of_aws_make_no_span(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
-    with dynamodb({}) as endpoint, provider.get_tracer("agent").start_as_current_span("turn") as turn:
-        async with client(endpoint, "sqs") as queue:
-            with pytest.raises(ParamValidationError):
-                await queue.send_message(QueueUrl=f"{endpoint}/1/q", MessageBody="secret", DelaySeconds="x")
+    with provider.get_tracer("agent").start_as_current_span("turn") as turn:
+        async with client(NOWHERE, "sqs") as queue:
+            with pytest.raises(ParamValidationError):  # before anything is sent
+                await queue.send_message(QueueUrl=f"{NOWHERE}/1/q", MessageBody="secret", DelaySeconds="x")
         assert turn.is_recording()
     assert [span.name for span in exporter.get_finished_spans()] == ["turn"]

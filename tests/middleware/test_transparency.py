@@ -18,6 +18,7 @@ from storescope.middleware import AuditLog, audit, metrics, region_guard, timeou
 from tests.audit.sinks import Slow, Taking
 from tests.middleware.helpers import BACKEND, memory_map
 from tests.policies import EU_ONLY, REGION
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ async def told(handlers: Handlers, operation: str, params: dict[str, Any]) -> tu
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 if LONG else 50, deadline=None)
 @given(traffic=st.lists(calls(), max_size=12), chosen=st.sets(st.sampled_from(sorted(LAYERS))))
 async def test_any_subset_of_the_middleware_is_transparent(
     traffic: list[tuple[str, dict[str, Any]]], chosen: set[str]

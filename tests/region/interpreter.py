@@ -79,6 +79,7 @@ def meaning(policy: dict[str, Any]) -> list[Any]:
             rule["home"],
             regions(rule, "telemetry"),
             until(rule),
+            rule.get("pins_unreachable", policy.get("pins_unreachable", "deny")),
         ]
         for name, rule in policy["rules"].items()
     }

@@ -19,6 +19,7 @@ TENANTS = ["acme", "globex", "initech", "*"]
 INSTANTS = ["2026-12-01T00:00:00Z", "2026-11-01T00:00:00Z"]
 EXPIRES = 1796083200.0  # the first of them
 
+_unreachable = st.sampled_from([{}, {"pins_unreachable": "deny"}, {"pins_unreachable": "read_pinned"}])
 groups = st.lists(st.sampled_from(["eu", "us"]), min_size=1, max_size=2)
 MODES: list[dict[str, str]] = [
     *({"mode": mode} for mode in ("enforce", "monitor")),
@@ -33,6 +34,7 @@ def policies(draw: st.DrawFn) -> dict[str, Any]:
     rules = {name: draw(_rules(regions, monitored=top["mode"] == "monitor")) for name in ("one", "two")}
     return sound(
         **top,
+        **draw(_unreachable),
         min_confidence=draw(st.sampled_from(interpreter.ORDER)),
         regions=regions,
         rules=rules,
@@ -54,7 +56,7 @@ def _rules(draw: st.DrawFn, regions: dict[str, list[str]], *, monitored: bool) -
         rule["monitor_until"] = draw(st.sampled_from(INSTANTS))
     if draw(st.booleans()):
         rule["telemetry"] = draw(groups)
-    return rule
+    return rule | draw(_unreachable)
 
 
 @st.composite
@@ -94,6 +96,7 @@ def rewritten(policy: dict[str, Any], random: Random) -> dict[str, Any]:
             table[key] = [names[group] for group in table[key]]
     for rule in written["rules"].values():
         rule.setdefault("mode", written["mode"])
+        rule.setdefault("pins_unreachable", written.get("pins_unreachable", "deny"))
     shuffled: dict[str, Any] = _shuffled(written, random)
     return shuffled
 

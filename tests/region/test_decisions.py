@@ -19,6 +19,7 @@ from storescope.middleware._region._memory import Memory
 from tests.region import interpreter
 from tests.region.policies import EU, EU_2, US, changed, sound
 from tests.region.strategies import EXPIRES, facts_of_calls, policies, rewritten
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from random import Random
@@ -33,7 +34,7 @@ instants = st.sampled_from([EXPIRES - 1, EXPIRES - 0.001, EXPIRES, EXPIRES + 1])
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=500)
+@settings(max_examples=500 if LONG else 160)
 @given(policy=policies(), facts=facts_of_calls, now=instants)
 def test_the_engine_equals_the_interpreter(policy: dict[str, Any], facts: dict[str, Any], now: float) -> None:
     decision = decide(ResidencyPolicy.from_dict(policy), question(facts), now)
@@ -46,7 +47,7 @@ def test_the_engine_equals_the_interpreter(policy: dict[str, Any], facts: dict[s
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=300)
+@settings(max_examples=300 if LONG else 100)
 @given(policy=policies(), facts=facts_of_calls, now=instants, random=st.randoms())
 def test_no_order_and_no_way_of_writing_changes_a_decision(
     policy: dict[str, Any], facts: dict[str, Any], now: float, random: Random

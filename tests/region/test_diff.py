@@ -13,6 +13,7 @@ from storescope.middleware._region._diff import Difference, diff
 from tests.region import interpreter
 from tests.region.policies import EU, EU_2, US, changed, sound
 from tests.region.strategies import EXPIRES, REGIONS, TENANTS, policies, rewritten
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from random import Random
@@ -28,7 +29,7 @@ def effect(policy: dict[str, Any], tenant: str, backend: str, caller: str, now: 
     return interpreter.effect({**policy, "exceptions": []}, {**facts, **regions}, now)[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 if LONG else 100)
 @given(before=policies(), after=policies(), now=st.sampled_from([EXPIRES - 1, EXPIRES]))
 def test_every_pair_that_changes_is_named_and_no_other(
     before: dict[str, Any], after: dict[str, Any], now: float
@@ -87,6 +88,8 @@ def test_what_decides_and_is_no_pair_is_named() -> None:
     ]
     (home,) = compared(sound(), changed("rules/eu-only/home", EU_2)).tenants
     assert (home.tenants, home.pairs, home.settings) == (("acme",), (), (("home", EU, EU_2),))
+    (reads,) = compared(sound(), changed("rules/eu-only/pins_unreachable", "read_pinned")).tenants
+    assert (reads.tenants, reads.settings) == (("acme",), (("pins_unreachable", "deny", "read_pinned"),))
     telemetry = compared(sound(), changed("rules/us-data/telemetry", ["us", "eu"])).telemetry
     assert telemetry == (("us-data", [US], sorted([EU, EU_2, US])),)
     assert compared(sound(), changed("rules/us-data/telemetry", ...)).telemetry == (("us-data", [US], None),)

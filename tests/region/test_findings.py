@@ -11,6 +11,7 @@ from storescope.middleware import ResidencyPolicy
 from storescope.middleware._region._findings import check
 from tests.region.policies import EU, US, changed, sound
 from tests.region.strategies import EXPIRES, policies
+from tests.rounds import LONG
 
 NOW = EXPIRES - 86_400
 QUIET = {"min_confidence": "attested", "tenants": {"acme": "eu-only", "globex": "us-data", "*": "eu-only"}}
@@ -61,6 +62,10 @@ FOUND: list[tuple[dict[str, Any], str, str, str, str]] = [
     (
         quiet("rules/us-data/access", ["eu"]),
         *("warning", "home_without_access", "rules.us-data.access", f"does not contain the home, {US}"),
+    ),
+    (
+        quiet("rules/us-data/pins_unreachable", "read_pinned"),
+        *("note", "reads_by_last_pin", "rules.us-data.pins_unreachable", "the last pin that is known"),
     ),
     (
         quiet("exceptions/0/expires", "2026-11-30T00:00:00Z"),
@@ -117,7 +122,7 @@ def test_what_is_odd_stays_in_its_line() -> None:
     assert all((each.key + each.text).isprintable() for each in found)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200 if LONG else 60)
 @given(policy=policies())
 def test_whatever_can_be_loaded_can_be_checked(policy: dict[str, Any]) -> None:
     loaded, found = check(policy, EXPIRES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storescope import ResidencyError, WrapError, call_context, wrap
+from storescope import InvalidRecordError, ResidencyError, WrapError, call_context, wrap
 from storescope.backends import open_backend
 from storescope.errors import PolicyError
 from storescope.middleware import PinRegistry, ResidencyPolicy, metrics, region_guard, route_by_region
@@ -128,6 +129,44 @@ async def test_a_message_goes_to_another_session_of_its_region(routed: Handlers)
         assert await routed["message.listBySession"](session_id="s3") == [{"sessionId": "s3"}]
         assert await routed["message.get"](id="m") == {"sessionId": "s3"}
         await routed["session.set"](id="s1", value={"still": "usable"})
+
+
+async def test_a_message_that_many_move_at_once_ends_in_one_session(routed: Handlers) -> None:
+    """They come one after the other, each when the one before has let go; none is told to try again."""
+    sessions = [f"s{number}" for number in range(6)]
+    with call_context(tenant="globex"):
+        await routed["message.set"](id="m", value={"sessionId": "s0"})
+        await asyncio.gather(
+            *(routed["message.set"](id="m", value={"sessionId": session}) for session in sessions)
+        )
+        await asyncio.gather(
+            *(routed["message.update"](id="m", updates={"sessionId": session}) for session in sessions)
+        )
+        lists = [await routed["message.listBySession"](session_id=session) for session in sessions]
+        assert [row for rows in lists for row in rows] == [await routed["message.get"](id="m")]
+
+
+@pytest.mark.parametrize("wrong", ["\ud800", "with a \0", "x" * 257], ids=["surrogate", "NUL", "too long"])
+async def test_what_no_registry_can_hold_is_refused_before_it_is_asked(
+    stores: dict[str, Backend], wrong: str
+) -> None:
+    async with await PinRegistry.open("memory:") as pins:
+        routed = route_by_region(stores, POLICY, pins=pins, caller_region=EU)
+        with call_context(tenant="globex"):
+            await routed["message.set"](id="m", value={"sessionId": "s"})
+            before = await pins.engine.list("pins/")
+            for name, params in (
+                ("session.get", {"id": wrong}),
+                ("sandbox.set", {"id": wrong, "value": {}}),
+                ("message.get", {"id": wrong}),
+                ("message.set", {"id": wrong, "value": {"sessionId": "s"}}),
+                ("message.set", {"id": "n", "value": {"sessionId": wrong}}),
+                ("message.update", {"id": "m", "updates": {"sessionId": wrong}}),
+                ("part.listBySession", {"session_id": wrong}),
+            ):
+                with pytest.raises(InvalidRecordError):
+                    await routed[name](**params)
+        assert (await pins.engine.list("pins/")).keys == before.keys
 
 
 async def test_two_processes_that_write_a_session_first_agree_where_it_is(

@@ -15,6 +15,7 @@ from storescope.middleware import ResidencyPolicy
 from tests.region import interpreter
 from tests.region.policies import EU_2, US, changed, sound
 from tests.region.strategies import policies, rewritten
+from tests.rounds import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("tenants/acme", "eu-onyl", "tenants.acme", "did you mean 'eu-only'?"),
     ("tenants/acme", 1, "tenants.acme", "must be a non-empty string"),
     ("monitor_until", "2026-12-01T00:00:00Z", "monitor_until", 'goes only with mode = "monitor"'),
+    ("pins_unreachable", "read", "pins_unreachable", "allowed are deny, read_pinned"),
+    ("rules/eu-only/pins_unreachable", True, "rules.eu-only.pins_unreachable", "must be a non-empty string"),
     ("rules/eu-only/mode", "watch", "rules.eu-only.mode", "allowed are enforce, monitor"),
     (
         *("rules/eu-only/monitor_until", "2026-12-01T00:00:00Z"),
@@ -200,7 +203,7 @@ def test_no_order_and_no_way_of_writing_changes_the_policy_or_its_digest(
 
 
 @pytest.mark.unmeasured
-@settings(max_examples=500)
+@settings(max_examples=500 if LONG else 160)
 @given(policy=policies(), data=st.data())
 def test_another_meaning_has_another_digest(policy: dict[str, Any], data: st.DataObject) -> None:
     """One part is taken from another policy; the interpreter says whether the whole still means the same."""
@@ -227,6 +230,8 @@ MEANS_ANOTHER = [
     ("rules/eu-only/telemetry", ["eu"]),
     ("rules/us-data/telemetry", ...),
     ("rules/eu-only/mode", "monitor"),
+    ("rules/eu-only/pins_unreachable", "read_pinned"),
+    ("pins_unreachable", "read_pinned"),
     ("rules/spare", sound()["rules"]["eu-only"]),
     ("exceptions", []),
     ("exceptions/0/id", "other"),

@@ -10,7 +10,8 @@ from storescope import BackendError, BackendInfo, call_context, wrap
 from storescope.backends import Backend, open_backend
 from storescope.middleware import ResidencyPolicy, region_guard
 from storescope.middleware._region._labels import FIELD, Labels
-from storescope.middleware._region._scan import Scan, ScanReport, Violation
+from storescope.middleware._region._scan import Scan
+from storescope.middleware._region._scan_report import ScanReport, Violation
 from tests.region.policies import EU, US, sound
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ async def scan(backend: Backend, **changes: Any) -> ScanReport:
         "now": EXPIRES,
         **changes,
     }
-    return await Scan(**settings).run(backend.admin, lambda _: None)
+    report = ScanReport()
+    await Scan(**settings).run(backend.admin, report, lambda _: None)
+    return report
 
 
 async def write_all(handlers: Any, id_: str) -> None:
@@ -77,8 +80,8 @@ async def test_what_is_wrong_has_its_code(change: dict[str, Any], code: str, sha
     await shared["message.set"](id="m", value={name: value for name, value in record.items() if value is not ...})
     report = await scan(shared)
     assert report.exit_code == 1
-    ((entity, _, id_, found),) = report.violations
-    assert (entity, id_, found) == ("message", "m", code)
+    ((entity, _, id_, found, region),) = report.violations
+    assert (entity, id_, found, region) == ("message", "m", code, EU)
     assert "secret" not in str(report.to_dict())
 
 
@@ -155,9 +158,10 @@ class FailingStore:
 @pytest.mark.parametrize("fails", ENTITIES)
 async def test_what_could_not_be_listed_is_never_clean(fails: str) -> None:
     job = Scan(POLICY, BackendInfo("memory", region=EU), Labels(), None, adopt=False, now=0)
-    report = await job.run(FailingStore(fails), lambda _: None)
+    report = ScanReport()
+    await job.run(FailingStore(fails), report, lambda _: None)
     assert report.exit_code == 3
-    assert report.unseen == {fails: "the server went away"}
+    assert report.unseen == {f"{fails} in {EU}": "the server went away"}
 
 
 async def test_a_region_that_is_only_declared_is_not_enough_if_the_policy_says_so(shared: Backend) -> None:
@@ -170,6 +174,6 @@ async def test_a_region_that_is_only_declared_is_not_enough_if_the_policy_says_s
 def test_a_flood_of_violations_is_counted_and_listed_in_part() -> None:
     report = ScanReport()
     for number in range(5_000):
-        report.add(Violation("session", None, str(number), "label_missing"))
+        report.add(Violation("session", None, str(number), "label_missing", EU))
     assert report.codes == {"label_missing": 5_000}
     assert len(report.violations) == 1_000

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storescope.middleware._audit._keys import generate
-from tests.apps.command import PROGRAM, assert_one_line, storescope
+from tests.apps.command import PROGRAM, assert_one_line, storescope, storescope_here
 from tests.view.sending import get, send, span
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, command: str) -> None:
 def test_what_cannot_be_used_is_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
     (tmp_path / "audit").mkdir()
     (tmp_path / "text").write_text("some text that is no database" * 100)
-    done = storescope("view", "--port", 0, "--no-open", *arguments, cwd=tmp_path)
+    done = storescope_here("view", "--port", 0, "--no-open", *arguments, cwd=tmp_path)
     assert says in assert_one_line(done, 2)
 
 
 @pytest.mark.parametrize("arguments", [["--audit-key", "k"], ["--port", "70000"], ["--most-age", "soon"]])
 def test_wrong_usage_exits_2(tmp_path: Path, arguments: list[str]) -> None:
-    done = storescope("view", "--no-open", *arguments, cwd=tmp_path)
+    done = storescope_here("view", "--no-open", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 

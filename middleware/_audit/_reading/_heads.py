@@ -10,10 +10,10 @@ from storescope.errors import AuditError
 from storescope.middleware._audit._ends import end_of
 from storescope.middleware._audit._files import streams_of
 from storescope.middleware._audit._json import to_json
-from storescope.middleware._audit._keys import sync_folder
 from storescope.middleware._audit._line import parse_record
 from storescope.middleware._audit._reading._cursor import UNREADABLE, Problem
 from storescope.middleware._audit._record import Clock
+from storescope.middleware._files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

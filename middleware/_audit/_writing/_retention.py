@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from storescope.middleware._audit._ends import end_of
 from storescope.middleware._audit._files import MOST_LINE_BYTES, streams_of
-from storescope.middleware._audit._keys import sync_folder
 from storescope.middleware._audit._record import own_record
 from storescope.middleware._audit._writing._tails import heads_of
+from storescope.middleware._files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

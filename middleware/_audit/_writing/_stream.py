@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from storescope.middleware._audit._chain import KEY_BYTES, NO_MAC, next_key
 from storescope.middleware._audit._files import segment_name
 from storescope.middleware._audit._head import Head
-from storescope.middleware._audit._keys import StreamKeys, fingerprint, sync_folder
+from storescope.middleware._audit._keys import StreamKeys, fingerprint
 from storescope.middleware._audit._record import FORMAT, Clock, own_record
+from storescope.middleware._files import sync_folder
 from storescope.middleware._hmac import Hmac
 
 if TYPE_CHECKING:

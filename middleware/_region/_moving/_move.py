@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
-from secrets import token_hex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from storescope.errors import BackendError, StorageError
+from storescope.errors import (
+    BackendError,
+    InvalidRecordError,
+    RecordTooLargeError,
+    StorageError,
+    UnsupportedOperationError,
+)
 from storescope.middleware._region._engine import may_rest
-from storescope.middleware._region._pins._pin import Fence, PinKey
+from storescope.middleware._region._moving import _journal as journal
+from storescope.middleware._region._moving._journal import data_of, fence_of, noting
+from storescope.middleware._region._pins._pin import SPLIT, Fence, PinKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from storescope.middleware._region._labels import Labels
     from storescope.middleware._region._memory import PolicySource
+    from storescope.middleware._region._moving._journal import Moved
     from storescope.middleware._region._moving._rows import Row, Side
     from storescope.middleware._region._pins._fence import Fenced
     from storescope.middleware._region._pins._pin import Pin
     from storescope.middleware._region._pins._registry import PinRegistry
+    from storescope.middleware._region._policy import ResidencyPolicy
 
 WHY = "move"
 _BETWEEN_LOOKS = 0.5  # seconds, while a mover before us may still be alive
@@ -34,42 +43,18 @@ class MoveRefusedError(StorageError):
     """The move must not be made, or there is nothing to move. Nothing has moved, and the session can be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What was moved.
-
-    Attributes:
-        move: The move's own id.
-        session: The session.
-        tenant: Whose it is.
-        source: Where it was.
-        target: Where it is.
-        policy: The digest of the policy that allowed it.
-        rows: The records, in order.
-        late: Records that lay at the source after the switch and are not those that were copied: writes of a
-            process that had lost its lease, which were never acknowledged. They were purged.
-    """
-
-    move: str
-    session: str
-    tenant: str
-    source: str
-    target: str
-    policy: str
-    rows: list[Row]
-    late: list[Row]
-
-
 class Mover:
     """Moves sessions between the stores of several regions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the last one is seldom given)
         self,
         registry: PinRegistry,
         source: PolicySource,
         sides: Mapping[str, Side],
         labels: Labels,
         on_moved: Callable[[Moved], None],
+        *,
+        progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> None:
         """Make it.
 
@@ -79,12 +64,14 @@ class Mover:
             sides: Region -> store.
             labels: Checks and makes labels.
             on_moved: Called before the session can be used again: it keeps the proof.
+            progress: Told what is done, for how many records, and of how many.
         """
         self._registry = registry
         self._source = source
         self._sides = sides
         self._labels = labels
         self._on_moved = on_moved
+        self._progress = progress
 
     async def move(self, session: str, to: str) -> Moved:
         """Move a session, or finish a move of it that was broken off.
@@ -101,15 +88,21 @@ class Mover:
             StorageError: If a store or the registry failed. Make the same move again to finish it.
         """
         key = PinKey("session", session)
+        with self._registry.fences.alone(key):
+            return await self._move(key, to)
+
+    async def _move(self, key: PinKey, to: str) -> Moved:
         seen = await self._registry.fences.read(key)
         if seen is None:
             raise MoveRefusedError("no such session is pinned")
         fence = seen.pin.fence
         if fence is None:
             return await self._begin(key, seen, to)
+        if fence.why == SPLIT:
+            raise MoveRefusedError("the session is split; look at it with `storescope residency scan`")
         if fence.why != WHY:
             await self._end_rehoming(key, seen)
-            return await self.move(session, to)
+            return await self._move(key, to)
         if fence.data["to"] != to:
             raise MoveRefusedError(
                 f"a move of the session to {fence.data['to']} was not finished; finish that first"
@@ -117,31 +110,39 @@ class Mover:
         return await self._go_on(key, await self._take_over(key, seen))
 
     async def _begin(self, key: PinKey, seen: Fenced, to: str) -> Moved:
-        self._check(seen, to)
+        await self._check(seen, to)
         term = await self._registry.leases.presence.join()
-        data = {"move": token_hex(16), "from": seen.pin.region, "to": to, "fresh": True}
+        data = journal.begun(seen.pin.region, to)
         fenced = await self._registry.fences.put_up(key, seen, Fence(term.holder, WHY, data))
         if fenced is None:
             raise BackendError("the session's pin changed meanwhile; try again", retryable=True)
         await self._registry.leases.give_back(key)
         return await self._go_on(key, fenced)
 
-    def _check(self, seen: Fenced, to: str) -> None:
+    async def _check(self, seen: Fenced, to: str) -> None:
         if seen.pin.region == to:
-            raise MoveRefusedError(f"the session is in {to} already")
+            raise MoveRefusedError(f"the session is in {to} already, and no move of it is unfinished")
         for region in (seen.pin.region, to):
             if region not in self._sides:
                 raise MoveRefusedError(f"no backend was given for {region}")
         self._check_policy(seen.pin.tenant, self._sides[to])
+        for region in (seen.pin.region, to):
+            try:
+                await self._sides[region].try_purge(seen.pin.tenant)
+            except UnsupportedOperationError as error:
+                raise MoveRefusedError(f"nothing can be purged in {region}: {error}") from None
 
-    def _check_policy(self, tenant: str, target: Side) -> None:
-        code = may_rest(self._source.current, tenant, target.backend.info, time.time())
+    def _check_policy(self, tenant: str, target: Side) -> ResidencyPolicy:
+        """Return the policy in force if it lets the session rest there."""
+        policy = self._source.current
+        code = may_rest(policy, tenant, target.backend.info, time.time())
         if code != "allowed":
             raise MoveRefusedError(f"the policy does not let the session rest in {target.region}: {code}")
+        return policy
 
     async def _end_rehoming(self, key: PinKey, seen: Fenced) -> None:
         """Wait until a message has gone to another session; end it for a process that is gone."""
-        fence = _fence_of(seen)
+        fence = fence_of(seen)
         while not await self._registry.watch.is_gone(fence.by):
             await asyncio.sleep(_BETWEEN_LOOKS)
             now = await self._registry.fences.read(key)
@@ -158,8 +159,13 @@ class Mover:
         """Take over from a mover that is gone; wait until that is certain."""
         fence = seen.pin.fence
         assert fence is not None, "the caller looked"  # noqa: S101
-        while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
-            await asyncio.sleep(_BETWEEN_LOOKS)
+        self._progress("waiting until it is certain that the mover before this one is gone", 0, 0)
+        own = self._registry.leases.presence.term
+        if own is not None and own.holder == fence.by:  # an earlier try of ours: what it sent may be under way
+            await asyncio.sleep(self._registry.timing.settle)
+        else:
+            while not await self._registry.watch.is_gone(fence.by):  # noqa: ASYNC110 (it is another process)
+                await asyncio.sleep(_BETWEEN_LOOKS)
         term = await self._registry.leases.presence.join()
         taken = await self._registry.fences.put_up(key, seen, replace(fence, by=term.holder))
         if taken is None:
@@ -167,8 +173,9 @@ class Mover:
         return taken
 
     async def _go_on(self, key: PinKey, fenced: Fenced) -> Moved:
-        data = _data_of(fenced)
+        data = data_of(fenced)
         source, target = self._side(data["from"]), self._side(data["to"])
+        self._progress("waiting for calls on the session to end", 0, 0)
         fenced = await self._registry.fences.drain(key, fenced)
         if fenced.pin.region == source.region:
             try:
@@ -176,7 +183,9 @@ class Mover:
             except MoveRefusedError:
                 await self._give_up(key, fenced, target)
                 raise
-        moved = await self._purge(key, fenced, source, target)
+        fenced, left = await self._purge(key, fenced, source)
+        moved = journal.moved(key.id, fenced.pin, data_of(fenced), left)
+        self._make_sure(fenced)
         self._on_moved(moved)
         await self._change(key, fenced, replace(fenced.pin, fence=None))
         return moved
@@ -193,43 +202,49 @@ class Mover:
         rows = await source.rows(session, tenant)
         self._check_labels(rows, tenant, source)
         there = await target.rows(session, tenant)
-        strange = [row for row in there if not self._is_right(row, tenant, target)]
-        if strange or (there and _data_of(fenced)["fresh"]):
+        strange = [row for row in there if self._fault(row, tenant, target)]
+        if strange or (there and data_of(fenced)["fresh"]):
             raise MoveRefusedError(
                 f"the session is split: {len(strange or there)} of its records lie in {target.region} already"
             )
-        fenced = await self._change(key, fenced, _not_fresh(fenced))
-        for row in there:  # of an earlier try
+        fenced = await self._change(key, fenced, noting(fenced, {**data_of(fenced), "fresh": False}))
+        for row in reversed(there):  # of an earlier try
             self._make_sure(fenced)
             await target.purge(row, tenant)
-        for row in rows:
+        for number, row in enumerate(rows):
+            self._progress("copying", number, len(rows))
             self._check_policy(tenant, target)
             self._make_sure(fenced)
-            await target.put(row, self._label(row, tenant, target), tenant)
+            await self._put(row, tenant, target)
             await self._claim(row, session)
         if _contents(await target.rows(session, tenant)) != _contents(rows):
             raise BackendError(f"what lies in {target.region} now is not what was copied; make the move again")
-        self._check_policy(tenant, target)
-        return await self._change(
-            key, fenced, replace(fenced.pin, region=target.region, epoch=fenced.pin.epoch + 1)
-        )
+        policy = self._check_policy(tenant, target)
+        pin = noting(fenced, journal.switched(data_of(fenced), rows, policy))
+        return await self._change(key, fenced, replace(pin, region=target.region, epoch=pin.epoch + 1))
 
     def _check_labels(self, rows: list[Row], tenant: str, source: Side) -> None:
         for row in rows:
-            code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=source.region)
-            if code is not None or not row.id:
+            fault = self._fault(row, tenant, source)
+            if fault is not None:
                 raise MoveRefusedError(
-                    f"a {row.entity} of the session has a wrong label ({code or 'it does not name the id'}), and "
-                    "would get a right one; look at it with `storescope residency scan`"
+                    f"a {row.entity} of the session has a wrong label ({fault}), and would get a right one; look "
+                    "at it with `storescope residency scan`"
                 )
 
-    def _is_right(self, row: Row, tenant: str, side: Side) -> bool:
-        """Return whether a record may be one that the guard or a move wrote there; what else lies there stays."""
-        fault = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=side.region)
-        return fault is None and bool(row.id)
+    def _fault(self, row: Row, tenant: str, side: Side) -> str | None:
+        """Return what is wrong with a label; None if the guard or a move may have written the record there."""
+        code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=side.region)
+        return code if code is not None or row.id else "it does not name the id"
 
-    def _label(self, row: Row, tenant: str, target: Side) -> dict[str, str]:
-        return self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
+    async def _put(self, row: Row, tenant: str, target: Side) -> None:
+        label = self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
+        try:
+            await target.put(row, label, tenant)
+        except (RecordTooLargeError, InvalidRecordError) as error:  # it would be so each time
+            raise MoveRefusedError(
+                f"the store in {target.region} does not take a {row.entity} of the session: {error}"
+            ) from None
 
     async def _claim(self, row: Row, session: str) -> None:
         """Bring a claim in line with the record, if a process died while it put that into this session."""
@@ -240,29 +255,35 @@ class Mover:
     async def _give_up(self, key: PinKey, fenced: Fenced, target: Side) -> None:
         """Throw away what was copied, and let the session be used where it is."""
         seen = await self._registry.fences.read(key)
-        if seen is None or seen.pin.fence is None or seen.pin.fence.by != _fence_of(fenced).by:
+        if seen is None or seen.pin.fence is None or seen.pin.fence.by != fence_of(fenced).by:
             return
-        if not _data_of(seen)["fresh"]:
-            tenant = seen.pin.tenant
-            for row in await target.rows(key.id, tenant):
-                if self._is_right(row, tenant, target):
-                    self._make_sure(seen)
-                    await target.purge(row, tenant)
+        tenant = seen.pin.tenant
+        copies = [] if data_of(seen)["fresh"] else await target.rows(key.id, tenant)
+        for row in reversed(copies):
+            if self._fault(row, tenant, target) is None:  # else it is none of ours
+                self._make_sure(seen)
+                await target.purge(row, tenant)
         await self._change(key, seen, replace(seen.pin, fence=None))
 
-    async def _purge(self, key: PinKey, fenced: Fenced, source: Side, target: Side) -> Moved:
-        tenant, data = fenced.pin.tenant, _data_of(fenced)
-        rows = await target.rows(key.id, tenant)
-        copied, late = _contents(rows), []
-        for row in await source.rows(key.id, tenant):
-            if not self._is_right(row, tenant, source):
-                continue
-            if _contents([row])[0] not in copied:
-                late.append(row)
-            self._make_sure(fenced)
-            await source.purge(row, tenant)
-        policy = self._source.current.digest
-        return Moved(data["move"], key.id, tenant, source.region, target.region, policy, rows, late)
+    async def _purge(self, key: PinKey, fenced: Fenced, source: Side) -> tuple[Fenced, int]:
+        """Purge the source until nothing is left there, or nothing that can be purged; return how much that is.
+
+        What was not copied is noted first: who finishes the move must know of it.
+        """
+        tenant = fenced.pin.tenant
+        while rows := await source.rows(key.id, tenant):
+            data = data_of(fenced)
+            noted = journal.late(data, rows)
+            if noted != data:
+                fenced = await self._change(key, fenced, noting(fenced, noted))
+            gone = False
+            for number, row in enumerate(reversed(rows)):
+                self._progress("purging", number, len(rows))
+                self._make_sure(fenced)
+                gone = await source.purge(row, tenant) or gone
+            if not gone:
+                break
+        return fenced, len(rows)
 
     async def _change(self, key: PinKey, fenced: Fenced, pin: Pin) -> Fenced:
         self._make_sure(fenced)
@@ -274,22 +295,8 @@ class Mover:
     def _make_sure(self, fenced: Fenced) -> None:
         """Make sure that nobody can have taken the move over yet."""
         term = self._registry.leases.presence.term
-        if term is None or term.holder != _fence_of(fenced).by or self._registry.timing.clock() >= term.until:
+        if term is None or term.holder != fence_of(fenced).by or self._registry.timing.clock() >= term.until:
             raise BackendError("the pin registry could not be reached; make the move again", retryable=True)
-
-
-def _fence_of(fenced: Fenced) -> Fence:
-    assert fenced.pin.fence is not None, "it is fenced"  # noqa: S101
-    return fenced.pin.fence
-
-
-def _data_of(fenced: Fenced) -> dict[str, Any]:
-    return _fence_of(fenced).data
-
-
-def _not_fresh(fenced: Fenced) -> Pin:
-    fence = _fence_of(fenced)
-    return replace(fenced.pin, fence=replace(fence, data={**fence.data, "fresh": False}))
 
 
 def _contents(rows: list[Row]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from storescope.backends._codec import encode
+from storescope.backends._names import check_name
 from storescope.context import call_context
+from storescope.errors import InvalidRecordError
 from storescope.middleware._region._labels import FIELD
 
 if TYPE_CHECKING:
@@ -34,9 +37,14 @@ class Row(NamedTuple):
         return {name: value for name, value in self.record.items() if name != FIELD}
 
     def digest(self, salt: bytes) -> str:
-        """Return a digest of the record without its label; salted, since short contents could be guessed."""
+        """Return a digest of the record without its label; salted, since short contents could be guessed.
+
+        It is BLAKE2b (RFC 7693) of 32 bytes, keyed with the salt, over the entity, a NUL, the id, a NUL, and the
+        record as the stores write it: compact JSON, its fields in the order of their names.
+        """
         text = encode({name: self.bare[name] for name in sorted(self.bare)})
-        return hashlib.blake2b(text, key=salt, digest_size=32).hexdigest()
+        named = f"{self.entity}\0{self.id}\0".encode()  # so that nobody sees which contents are the same
+        return hashlib.blake2b(named + text, key=salt, digest_size=32).hexdigest()
 
 
 class Purger(Protocol):
@@ -98,14 +106,26 @@ class Side:
         with call_context(tenant=tenant):
             await self.backend[f"{row.entity}.set"](id=row.id, value={**row.bare, FIELD: label})
 
-    async def purge(self, row: Row, tenant: str) -> None:
-        """Delete a record."""
+    async def try_purge(self, tenant: str) -> None:
+        """Delete what is not there.
+
+        Raises:
+            UnsupportedOperationError: If nothing can be deleted there.
+        """
         with call_context(tenant=tenant):
-            await self.backend.admin.purge(row.entity, row.id)
+            await self.backend.admin.purge("session", token_hex(16))
+
+    async def purge(self, row: Row, tenant: str) -> bool:
+        """Delete a record, and return whether it was there; one that does not name its id stays."""
+        with call_context(tenant=tenant):
+            return bool(row.id) and await self.backend.admin.purge(row.entity, row.id)
 
 
 def _id_of(record: dict[str, Any]) -> str:
     label = record.get(FIELD)
     id_ = label.get("id") if isinstance(label, dict) else None
     found = id_ if id_ is not None else record.get("id")
-    return found if isinstance(found, str) else ""
+    try:
+        return check_name(found, "the id") if isinstance(found, str) else ""
+    except InvalidRecordError:  # no record has such an id
+        return ""

@@ -8,6 +8,7 @@ from storescope.errors import VersionConflictError
 from storescope.middleware._region._pins._store import ABSENT
 
 if TYPE_CHECKING:
+    from storescope.middleware._region._pins._identity import Identity
     from storescope.middleware._region._pins._lease import Lease
     from storescope.middleware._region._pins._pin import PinKey
     from storescope.middleware._region._pins._store import Store
@@ -22,14 +23,20 @@ class Claims:
     around the old one.
     """
 
-    def __init__(self, engine: Store) -> None:
+    def __init__(self, engine: Store, identity: Identity) -> None:
         self._engine = engine
+        self._identity = identity
         self._lease_of: dict[PinKey, Lease] = {}
 
     def lease_of(self, key: PinKey) -> Lease | None:
         """Return the good lease on the session that is known to have the message or part."""
         lease = self._lease_of.get(key)
         return lease if lease is not None and lease.is_good else None
+
+    def last(self, key: PinKey) -> PinKey | None:
+        """Return the session that was last known to have the message or part; None if none was."""
+        lease = self._lease_of.get(key)
+        return lease.key if lease is not None else None
 
     def remember(self, key: PinKey, lease: Lease) -> None:
         """Note what was claimed or read while the lease was good."""
@@ -40,6 +47,8 @@ class Claims:
     async def read(self, key: PinKey) -> str | None:
         """Return the session that has the message or part; None if it was never claimed."""
         entry = await self._engine.get(key.claim)
+        if entry is None:
+            await self._identity.make_sure()  # else it may have been claimed all the same
         return entry.value.decode() if entry else None
 
     async def claim(self, key: PinKey, session: str) -> str:

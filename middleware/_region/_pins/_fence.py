@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,8 @@ from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Fence, Pin
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from storescope.middleware._region._pins._pin import PinKey
     from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
@@ -33,6 +36,22 @@ class Fences:
         self._engine = engine
         self._timing = timing
         self._watch = watch
+        self._moving: set[PinKey] = set()
+
+    @contextmanager
+    def alone(self, key: PinKey) -> Generator[None]:
+        """Be the only task of this process, for a block, that moves what is pinned.
+
+        Raises:
+            SessionBusyError: If another one does.
+        """
+        if key in self._moving:
+            raise SessionBusyError("this process is moving the session already")
+        self._moving.add(key)
+        try:
+            yield
+        finally:
+            self._moving.discard(key)
 
     async def read(self, key: PinKey) -> Fenced | None:
         """Return the pin, fenced or not."""

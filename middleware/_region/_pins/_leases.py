@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from storescope.errors import StorageError, VersionConflictError
 from storescope.middleware._log import tell_seldom
+from storescope.middleware._region._pins._identity import RegistryLostError
 from storescope.middleware._region._pins._lease import Lease, SessionBusyError
 from storescope.middleware._region._pins._pin import Pin, PinKey
 from storescope.middleware._region._pins._presence import Presence
@@ -16,46 +19,52 @@ from storescope.middleware._region._pins._store import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from storescope.middleware._region._pins._identity import Identity
     from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
+    from storescope.middleware._region._pins._watch import Watch
 
 _POLLS = 50  # looks at a fenced pin in the time that a call waits for it
 _SWEPT = 256  # idle leases given back after one renewal
+_MANY_HOLDERS = 8  # on one pin, before some of them are looked at
+_LOOKED_AT = 4
 
 
 class Leases:
     """One table of leases for each registry that a process has open."""
 
-    def __init__(self, engine: Store, timing: Timing) -> None:
+    def __init__(self, engine: Store, identity: Identity, timing: Timing, watch: Watch) -> None:
         self._engine = engine
+        self._identity = identity
+        self._watch = watch
         self._timing = timing
         self._held: dict[PinKey, Lease] = {}
         self._locks: WeakValueDictionary[PinKey, asyncio.Lock] = WeakValueDictionary()  # gone when unused
         self._returns: set[asyncio.Task[None]] = set()
-        self.presence = Presence(engine, timing, self._after_renewal)
+        self.presence = Presence(engine, identity, timing, self._after_renewal)
 
     def good(self, key: PinKey) -> Lease | None:
         """Return the lease on `key` if there is one, and a call may begin under it now."""
         lease = self._held.get(key)
         return lease if lease is not None and lease.is_good else None
 
-    def last(self, key: PinKey) -> Pin | None:
-        """Return the pin as the last lease on it had it, however long that is over."""
-        lease = self._held.get(key)
-        return lease.pin if lease is not None else None
+    def last(self, key: PinKey) -> Lease | None:
+        """Return the last lease on `key`, however long ago it ended; None if it was given back."""
+        return self._held.get(key)
 
     async def take(
         self,
         key: PinKey,
-        propose: Callable[[Pin | None], Pin | None],
+        propose: Callable[[Pin | None], Awaitable[Pin | None]],
         end_fence: Callable[[PinKey, Pin], Awaitable[None]],
     ) -> Lease | None:
         """Return a good lease; take one if there is none.
 
         Args:
             key: What on.
-            propose: Given the pin as it is right before it is written, or None if there is none: returns the pin
-                to write, without us as a holder, or None to leave things as they are; it may raise.
+            propose: Given the pin as it is before it is written, or None if there is none: returns the pin to
+                write, without us as a holder, or None to leave things as they are; it may raise. If the pin
+                changes meanwhile, it is asked again.
             end_fence: Asked to end the fence of a pin if who made it is gone.
 
         Returns:
@@ -73,8 +82,9 @@ class Leases:
                     return lease
                 entry = await self._engine.get(key.pin)
                 pin = Pin.from_bytes(entry.value) if entry else None
-                wanted = propose(pin)
+                wanted = await propose(pin)
                 if wanted is None:
+                    await self._identity.make_sure()  # else it may have been pinned all the same
                     return None
                 if wanted.fence is None:
                     lease = await self._take(key, wanted, entry.version if entry else ABSENT)
@@ -111,16 +121,35 @@ class Leases:
     async def _take(self, key: PinKey, pin: Pin, version: Any) -> Lease | None:
         """Write us into the pin as a holder; None if somebody else was quicker."""
         term = await self.presence.join()
-        pin = pin.held_by(term.holder)
+        pin = (await self._without_ghosts(pin)).held_by(term.holder)
         try:
-            await self._engine.put(key.pin, pin.to_bytes(), expected=version)
+            written = await self._engine.put(key.pin, pin.to_bytes(), expected=version)
         except VersionConflictError:
             return None
+        if version is ABSENT:
+            await self._make_sure(key, written)
         lease = Lease(key, pin, term, self._timing.clock)
         if not lease.is_good:  # we were taken for dead meanwhile
             return None
         self._held[key] = lease
         return lease
+
+    async def _make_sure(self, key: PinKey, written: str) -> None:
+        """Make sure that a new pin was written where there was none, and not where all had been lost."""
+        try:
+            await self._identity.make_sure()
+        except RegistryLostError:
+            with suppress(VersionConflictError):
+                await self._engine.delete(key.pin, expected=written)
+            raise
+
+    async def _without_ghosts(self, pin: Pin) -> Pin:
+        """Look at some of a pin's many holders, and leave out those that are gone: few processes say good-bye."""
+        if len(pin.holders) <= _MANY_HOLDERS:
+            return pin
+        looked_at, rest = pin.holders[:_LOOKED_AT], pin.holders[_LOOKED_AT:]
+        alive = [holder for holder in looked_at if not await self._watch.is_gone(holder)]
+        return replace(pin, holders=(*rest, *alive))  # the others have their turn next time
 
     async def _strike_out(self, key: PinKey) -> None:
         """Take our name off a pin, whether or not we knew that it stood there."""

@@ -12,10 +12,14 @@ import orjson
 
 from storescope.errors import BackendError
 
+EVERYTHING = "pins/"
+IDENTITY = "pins/registry"
 PINS = "pins/pin/"
 CLAIMS = "pins/claim/"
 HOLDERS = "pins/holder/"
 RECALLS = "pins/recall/"
+SPLIT = "split"
+"""Why a session is fenced off whose records lie in two regions, or under two tenants."""
 
 
 class PinKey(NamedTuple):
@@ -56,7 +60,7 @@ class Fence:
 
     Attributes:
         by: The holder who does. If it is dead, whoever needs the session takes over.
-        why: `move`, or `rehome`: a message is put into another session.
+        why: `move`; `rehome`: a message is put into another session; or `split`: somebody has to say where it is.
         data: What the one who takes over has to know.
     """
 

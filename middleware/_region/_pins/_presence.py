@@ -19,6 +19,7 @@ from storescope.middleware._region._pins._store import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from storescope.middleware._region._pins._identity import Identity
     from storescope.middleware._region._pins._store import Store
     from storescope.middleware._region._pins._timing import Timing
 
@@ -32,16 +33,24 @@ class Presence:
         term: The time in which the process is known under one name; None before it has joined.
     """
 
-    def __init__(self, engine: Store, timing: Timing, beat: Callable[[list[PinKey]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        engine: Store,
+        identity: Identity,
+        timing: Timing,
+        beat: Callable[[list[PinKey]], Awaitable[None]],
+    ) -> None:
         """Make it.
 
         Args:
             engine: Where the registry is kept.
+            identity: Which one it is.
             timing: How long leases last.
             beat: Called after each renewal with the leases that others ask back.
         """
         self.term: Term | None = None
         self._engine = engine
+        self._identity = identity
         self._timing = timing
         self._beat = beat
         self._joining = asyncio.Lock()
@@ -52,6 +61,7 @@ class Presence:
         """Return the term that is running, or begin a new one.
 
         Raises:
+            RegistryLostError: If a new one would begin in another registry than the one before.
             BackendError: If the registry cannot be reached.
         """
         async with self._joining:
@@ -73,6 +83,7 @@ class Presence:
             await self._engine.delete(HOLDERS + term.holder)
 
     async def _begin(self) -> Term:
+        await self._identity.make_sure()
         holder, asked = token_hex(16), self._timing.clock()
         version = await self._engine.put(HOLDERS + holder, self._token(), expected=ABSENT)
         return Term(holder, version, asked + self._timing.relied_on)

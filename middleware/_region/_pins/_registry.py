@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from storescope.backends._kv._open_engine import open_engine
 from storescope.middleware._region._pins._claims import Claims
 from storescope.middleware._region._pins._fence import Fences
+from storescope.middleware._region._pins._identity import Identity
 from storescope.middleware._region._pins._leases import Leases
 from storescope.middleware._region._pins._timing import Timing
 from storescope.middleware._region._pins._watch import Watch
@@ -33,18 +34,20 @@ class PinRegistry(AbstractAsyncContextManager["PinRegistry"]):
     def __init__(self, engine: Store, timing: Timing, region: str | None) -> None:
         self.region = region
         self.timing = timing
-        self.leases = Leases(engine, timing)
-        self.claims = Claims(engine)
+        self.identity = Identity(engine)
         self.watch = Watch(engine, timing)
+        self.leases = Leases(engine, self.identity, timing, self.watch)
+        self.claims = Claims(engine, self.identity)
         self.fences = Fences(engine, timing, self.watch)
         self.engine = engine
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 (all but one have a default, and are given by name)
         cls,
         url: str,
         *,
         region: str | None = None,
+        create: bool = True,
         lease_seconds: float = 10.0,
         settle_seconds: float = 10.0,
         wait_seconds: float = 5.0,
@@ -54,6 +57,8 @@ class PinRegistry(AbstractAsyncContextManager["PinRegistry"]):
         Args:
             url: `local:PATH`, `redis://...` or `postgresql://...`; `memory:` for tests of one process.
             region: Where the registry rests, `aws:eu-west-1`.
+            create: Whether to begin an empty registry. With False one that was emptied is refused, where a new
+                one would not know what is pinned.
             lease_seconds: How long a lease lasts after its process was last heard of: about how long a session of
                 a process that died cannot be moved. The same for all processes.
             settle_seconds: How long a call may be under way in a store after its process is gone: longer than the
@@ -64,11 +69,17 @@ class PinRegistry(AbstractAsyncContextManager["PinRegistry"]):
             The registry; close it with `aclose()`, or enter it with `async with`.
 
         Raises:
-            BackendError: If it cannot be opened.
+            BackendError: If it cannot be opened, is empty and `create` is False, or lost pins.
             PolicyError: If a span of time is not greater than 0.
         """
         timing = Timing(lease_seconds, settle_seconds, wait_seconds)
-        return cls(await open_engine(url), timing, region)
+        registry = cls(await open_engine(url), timing, region)
+        try:
+            await registry.identity.learn(create=create)
+        except BaseException:
+            await registry.engine.aclose()
+            raise
+        return registry
 
     async def aclose(self) -> None:
         """Give back every lease, and close the registry."""

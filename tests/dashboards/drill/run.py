@@ -74,6 +74,13 @@ def differences(expected: Alerts, fired: Alerts) -> list[str]:
     ]
 
 
+def was_slow(expected: Alerts, fired: Alerts) -> bool:
+    """Return whether stacks were slow that nobody made slow: then the machine itself stood still for a second."""
+    return any(
+        "Latency" in alert for fault, wanted in expected.items() for alert in fired.get(fault, set()) - wanted
+    )
+
+
 async def drill(folder: Path, expected: Alerts) -> Alerts:
     """Cause every fault at once, each to a stack of its own, and return which alerts fired by fault."""
     async with AsyncExitStack() as opened:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storescope import BackendError, RecordNotFoundError, ResidencyError, call_context
 from tests.region.moves.machine import running
-from tests.region.moves.oracle import Key, Write
 from tests.region.moves.plan import OLD, RECORDS
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from storescope import Handlers
     from storescope.middleware._region._pins._registry import PinRegistry
     from tests.region.moves.machine import Machine
+    from tests.region.moves.oracle import Key, Write
     from tests.region.moves.plan import Act
     from tests.region.moves.world import World
 

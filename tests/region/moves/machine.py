@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from storescope.errors import BackendError
+from storescope.errors import BackendError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class Machine:
         # What was decided under a lease is sent within the settling time, or the docs promise nothing.
         await self._stand_still(None if peer is self.registry else _STALL)
         fault = self._chance.random()
-        await asyncio.sleep(self._chance.choice(peer.delays))
+        await self._send(self._chance.choice(peer.delays), apply)
         if self.is_dead and self._chance.random() < 0.5:
             await self._never()
         if fault < self._fault_rate or _now() < peer.away_until:
@@ -86,6 +87,16 @@ class Machine:
         if fault > 1 - self._fault_rate:
             raise BackendError(f"the answer to {what} was lost", retryable=True, maybe_applied=writes)
         return result
+
+    async def _send(self, seconds: float, apply: Callable[[], Any]) -> None:
+        """Wait until a request is there. It may get there, and be applied, though nobody waits for it any more."""
+        there = _now() + seconds
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if self._chance.random() < 0.5:
+                asyncio.get_running_loop().call_later(there - _now(), _applied, apply)
+            raise
 
     async def _stand_still(self, at_most: float | None) -> None:
         if self.is_dead:
@@ -101,6 +112,11 @@ class Machine:
 
 running: ContextVar[Machine] = ContextVar("running")
 """The machine on which a call is made."""
+
+
+def _applied(apply: Callable[[], Any]) -> None:
+    with suppress(StorageError):  # which nobody is there to be told
+        apply()
 
 
 def _now() -> float:

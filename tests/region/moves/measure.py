@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,9 @@ from tests.region.moves.weakened_pins import PINS
 from tests.region.moves.weakened_routes import ROUTES
 from tests.region.moves.world import simulate
 from tests.region.simulation.measure import print_table
-from tests.region.simulation.weaken import Weakening
+
+if TYPE_CHECKING:
+    from tests.region.simulation.weaken import Weakening
 
 WEAKENINGS: tuple[Weakening, ...] = (*PINS, *ROUTES, *MOVES)
 MOST = 3000  # runs of one series

@@ -1,4 +1,4 @@
-"""Random plans: drawn by hypothesis, so that a failing one shrinks to the few things that matter, or from a seed."""
+"""Random plans: drawn by hypothesis, so that a failing one shrinks to the few that matter, or from a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OFTEN = {"session.set": 2, "session.update": 2, "message.set": 4, "message.update": 3, "message.get": 2, "part.set": 2}
+_OFTEN = {
+    "session.set": 2,
+    "session.update": 2,
+    "message.set": 4,
+    "message.update": 3,
+    "message.get": 2,
+    "part.set": 2,
+}
 OPERATIONS = tuple(name for name in ALL_OPERATIONS for _ in range(_OFTEN.get(name, 1)))
 SESSIONS = ("s0", "s0", "s0", "s1", "s1", "s2")  # mostly one, so that much happens to it
 MOVED = ("s0", "s0", "s0", "s0", "s1", "s2")
@@ -132,6 +139,4 @@ def _event(chance: Chance) -> Event:
 
 
 def _move(chance: Chance) -> Move:
-    return Move(
-        chance.one(TIMES), chance.one(MOVED), chance.one(AFTER), _trouble(chance, (*AT_MOVER, *TROUBLES))
-    )
+    return Move(chance.one(TIMES), chance.one(MOVED), chance.one(AFTER), _trouble(chance, (*AT_MOVER, *TROUBLES)))

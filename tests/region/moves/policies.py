@@ -27,7 +27,11 @@ WIDEST: Policy = (Rule(), Rule())
 
 _PLACES = (*[(BOTH, EU), (BOTH, US)] * 3, ((EU,), EU), ((US,), US))
 _ACCESS = (*[BOTH] * 18, (EU,), (US,))
-RULES: tuple[Rule | None, ...] = (*(Rule(store, access, home) for access in _ACCESS for store, home in _PLACES), None, None)
+RULES: tuple[Rule | None, ...] = (
+    *(Rule(store, access, home) for access in _ACCESS for store, home in _PLACES),
+    None,
+    None,
+)
 """What a tenant may, as often as it is drawn; mostly much, or little would happen."""
 
 
@@ -51,6 +55,7 @@ def compiled(policy: Policy) -> ResidencyPolicy:
             "store": [region[4:] for region in rule.store],
             "access": [region[4:] for region in rule.access],
             "home": rule.home,
+            "pins_unreachable": "read_pinned",
         }
         for tenant, rule in zip(TENANTS, policy, strict=True)
         if rule is not None

@@ -1,4 +1,4 @@
-"""The end of a run: what was left undone is finished, and then everything lies where it should, and is all there."""
+"""The end of a run: what was left undone is finished, then everything lies where it should, and is all there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from storescope.middleware._region._pins._pin import PinKey
 from tests.region.moves.agents import Agent
 from tests.region.moves.machine import SETTLE
 from tests.region.moves.oracle import demand
-from tests.region.moves.plan import OLD, RECORDS, SESSIONS, Act
 from tests.region.moves.pins import moving_to, pin_of
+from tests.region.moves.plan import OLD, RECORDS, SESSIONS, Act
 from tests.region.moves.policies import EU, WIDEST, may_lie
 from tests.region.moves.troubles import LEASE
 
@@ -76,7 +76,7 @@ def _check_places(world: World) -> None:
     seen: dict[tuple[str, str], str] = {}
     for region, store in world.stores.items():
         for (entity, id_), row in store.rows.items():
-            if "rogue" not in row and ("message", OLD) != (entity, id_):
+            if "rogue" not in row and (entity, id_) != ("message", OLD):
                 where = seen.setdefault((entity, id_), region)
                 demand(where == region, f"{entity} {id_} lies in two regions")
                 _check_place(world, entity, id_, row, region)

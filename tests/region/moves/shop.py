@@ -99,7 +99,9 @@ class Shop:
                     return None
                 return act(operation.entity, **params)
 
-            return await machine.reach(f"{name} in {self.store.region}", apply, self.store, writes=operation.writes)
+            return await machine.reach(
+                f"{name} in {self.store.region}", apply, self.store, writes=operation.writes
+            )
 
         return handler
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.middleware._region._pins._pin import PinKey
 from tests.region.moves.oracle import Write
-from tests.region.moves.plan import OLD
 from tests.region.moves.pins import home_of, owner_of
+from tests.region.moves.plan import OLD
 from tests.region.moves.policies import EU, US
 
 if TYPE_CHECKING:
@@ -25,18 +25,11 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
     world.note(f"{trouble}")
     world.seen[trouble.what] += 1
     number = _whom(world, trouble)
-    machine = mover or world.processes[number].machine
     match trouble.what:
-        case "crash mover":
-            machine.is_dead = True
-        case "freeze mover":
-            machine.frozen_until = world.now + AWAY
-        case "freeze":
-            world.processes[number].machine.frozen_until = world.now + AWAY
-        case "unplug mover":
-            machine.registry.away_until = world.now + AWAY
-        case "unplug":
-            world.processes[number].machine.registry.away_until = world.now + AWAY
+        case "freeze" | "unplug":
+            _hit(world, world.processes[number].machine, trouble.what)
+        case "crash":
+            world.crash(number)
         case "second mover":
             world.begin(world.move(trouble.session, trouble.region))
         case "policy":
@@ -44,14 +37,25 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
             world.put_in_force(policies[trouble.at % len(policies)])
         case "outage":
             world.stores[trouble.region].away_until = world.now + AWAY
-        case "crash":
-            world.crash(number)
-        case "lose a copy":
-            machine.loses_a_copy = True
         case "rogue":
             _add_rogue(world, trouble)
         case "old record":
             _add_old(world, trouble.session)
+        case what if mover is not None:
+            _hit(world, mover, what.removesuffix(" mover"))
+
+
+def _hit(world: World, machine: Machine, what: str) -> None:
+    """Let something happen to a process."""
+    match what:
+        case "crash":
+            machine.is_dead = True
+        case "freeze":
+            machine.frozen_until = world.now + AWAY
+        case "unplug":
+            machine.registry.away_until = world.now + AWAY
+        case "lose a copy":
+            machine.loses_a_copy = True
 
 
 def _whom(world: World, trouble: Trouble) -> int:

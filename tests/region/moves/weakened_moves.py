@@ -7,7 +7,7 @@ from storescope.middleware._region._moving._rows import Side
 from tests.region.simulation.weaken import Weakening
 
 _BETWEEN_ROWS = "self._check_policy(tenant, target)\n        self._make_sure(fenced)"
-_AT_THE_SWITCH = "self._check_policy(tenant, target)\n    return"
+_AT_THE_SWITCH = "policy = self._check_policy(tenant, target)"
 
 MOVES = (
     Weakening(
@@ -24,7 +24,13 @@ MOVES = (
         _BETWEEN_ROWS,
         "self._make_sure(fenced)",
     ),
-    Weakening("The policy is not asked before the switch.", Mover, "_copy", _AT_THE_SWITCH, "return"),
+    Weakening(
+        "The policy is not asked before the switch.",
+        Mover,
+        "_copy",
+        _AT_THE_SWITCH,
+        "policy = self._source.current",
+    ),
     Weakening(
         "What was copied is not verified.",
         Mover,
@@ -39,10 +45,13 @@ MOVES = (
         _AT_THE_SWITCH,
         "for row in rows:\n        await source.purge(row, tenant)\n    " + _AT_THE_SWITCH,
     ),
-    Weakening("The source is not purged.", Mover, "_purge", "await source.purge(row, tenant)", "pass"),
     Weakening(
-        "The epoch stays as it was.", Mover, "_copy", "epoch=fenced.pin.epoch + 1", "epoch=fenced.pin.epoch"
+        "The source is not purged.", Mover, "_purge", "gone = await source.purge(row, tenant) or gone", "pass"
     ),
+    Weakening(
+        "The session's own record is purged last.", Mover, "_purge", "enumerate(reversed(rows))", "enumerate(rows)"
+    ),
+    Weakening("The epoch stays as it was.", Mover, "_copy", "epoch=pin.epoch + 1", "epoch=pin.epoch"),
     Weakening(
         "A move that is made again copies again after the switch.",
         Mover,
@@ -54,7 +63,7 @@ MOVES = (
         "A move that is made again takes its own copies for another's.",
         Mover,
         "_copy",
-        "fenced = await self._change(key, fenced, _not_fresh(fenced))",
+        'fenced = await self._change(key, fenced, noting(fenced, {**data_of(fenced), "fresh": False}))',
         "pass",
     ),
     Weakening(
@@ -78,13 +87,15 @@ MOVES = (
         "{**row.bare, FIELD: label}",
         "row.record",
     ),
-    Weakening("Parts are not moved.", Side, "rows", 'for entity in ("message", "part")', 'for entity in ("message",)'),
+    Weakening(
+        "Parts are not moved.", Side, "rows", 'for entity in ("message", "part")', 'for entity in ("message",)'
+    ),
     Weakening(
         "A move that is given up leaves its copies.",
         Mover,
         "_give_up",
-        'if not _data_of(seen)["fresh"]:',
-        "if False:",
+        'copies = [] if data_of(seen)["fresh"] else await target.rows(key.id, tenant)',
+        "copies = []",
     ),
     Weakening(
         "A move that is given up leaves its fence.",
@@ -97,7 +108,7 @@ MOVES = (
         "A mover that was taken for dead goes on.",
         Mover,
         "_make_sure",
-        "if term is None or term.holder != _fence_of(fenced).by or self._registry.timing.clock() >= term.until:",
+        "if term is None or term.holder != fence_of(fenced).by or self._registry.timing.clock() >= term.until:",
         "if False:",
     ),
     Weakening(

@@ -13,13 +13,13 @@ from storescope.middleware._region._pins._watch import Watch
 from tests.region.simulation.weaken import Weakening
 
 LEASES = (
-    Weakening("A process takes no lease.", Leases, "_take", "pin = pin.held_by(term.holder)", "pass"),
+    Weakening("A process takes no lease.", Leases, "_take", ".held_by(term.holder)", ""),
     Weakening(
         "The last writer of a pin wins.",
         Leases,
         "_take",
-        "await self._engine.put(key.pin, pin.to_bytes(), expected=version)",
-        "await self._engine.put(key.pin, pin.to_bytes())",
+        ", expected=version)",
+        ")",
     ),
     Weakening(
         "A lease is taken through a fence.", Leases, "take", "if wanted.fence is None:", "if wanted.fence or True:"
@@ -136,9 +136,7 @@ CLAIMS = (
         "return lease if lease is not None and lease.is_good else None",
         "return lease",
     ),
-    Weakening(
-        "A fence is written over whatever is there.", Fences, "change", ", expected=seen.version)", ")"
-    ),
+    Weakening("A fence is written over whatever is there.", Fences, "change", ", expected=seen.version)", ")"),
     Weakening("A fence stands while leases last.", Fences, "drain", "while fenced.pin.holders:", "while False:"),
 )
 

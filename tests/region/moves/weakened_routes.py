@@ -27,7 +27,7 @@ ROUTING = (
         PinnedMap,
         "_unpinned",
         "return await member.steps[name](call)",
-        'for each in self._members.by_region.values():\n'
+        "for each in self._members.by_region.values():\n"
         '        if call.operation.verb == "get":\n'
         '            await each.look(call.operation.entity, call.params["id"], call)\n'
         "    return await member.steps[name](call)",
@@ -138,8 +138,8 @@ REHOMING = (
     Weakening(
         "A rehoming that is taken over is ended while leases last.",
         Rehoming,
-        "_drain_and_repair",
-        "await self._fences.drain(old, fenced)",
+        "take_over",
+        "await self._fences.drain(key, fenced)",
         "fenced",
     ),
 )

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storescope import BackendError, ResidencyError, current_context
+from storescope import current_context
 from storescope.backends._kv._memory import MemoryKv
 from storescope.middleware import route_by_region
 from storescope.middleware._region import _health
-from storescope.middleware._region._labels import Labels
-from storescope.middleware._region._moving._move import Mover, MoveRefusedError
-from storescope.middleware._region._moving._rows import Side
+from storescope.middleware._region._pins._pin import IDENTITY
 from storescope.middleware._region._pins._registry import PinRegistry
 from storescope.middleware._region._pins._timing import Timing
 from tests.region.moves.agents import Agent, Process
 from tests.region.moves.loop import SimulatedTime, run
 from tests.region.moves.machine import SETTLE, Machine, running
+from tests.region.moves.movers import move_as_planned, move_once
 from tests.region.moves.oracle import Oracle, ViolationError, Write, demand
 from tests.region.moves.plan import PROCESSES
-from tests.region.moves.pins import elsewhere
 from tests.region.moves.policies import EU, US, InForce, Policy, may_lie, may_touch
 from tests.region.moves.rest import come_to_rest
-from tests.region.moves.shop import Registry, Shop, Store
+from tests.region.moves.shop import Registry, Shop, Store, at_once
 from tests.region.moves.troubles import LEASE, strike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     from storescope.middleware._region._pins._pin import Pin
-    from tests.region.moves.plan import Act, Event, Move, Plan
+    from tests.region.moves.plan import Act, Event, Plan
 
 SHOWN = 80  # lines of the trace
-_TRIES = 3  # of a move that an operator makes again
 _LONGEST = 120  # seconds that agents and movers may take
 
 
@@ -61,8 +58,11 @@ class World:
         self.policy = InForce(plan.policies[0])
         self.ever = {plan.policies[0]}
         self.engine = MemoryKv()
+        at_once(self.engine.put(IDENTITY, b"simulated"))
         self.stores = {region: Store(region) for region in (EU, US)}
-        self._shops = {each.region: Shop(each, running.get, self._contacted).handlers() for each in self.stores.values()}
+        self._shops = {
+            each.region: Shop(each, running.get, self.contacted).handlers() for each in self.stores.values()
+        }
         self.processes: list[Process] = []
         self.rogue: set[str] = set()
         self.oracle = Oracle()
@@ -74,7 +74,7 @@ class World:
         self._agents: dict[int, list[asyncio.Task[None]]] = {}
         # of two agents in each process
         self._acts: list[list[deque[Act]]] = [[deque(), deque()] for _ in range(PROCESSES)]
-        self._writes = 0
+        self._writes = self._movers = 0
 
     async def run(self) -> None:
         """Run the plan, let everything come to rest, and judge what is left."""
@@ -86,7 +86,7 @@ class World:
         for event in self.plan.events:
             self.begin(self._event(event))
         for move in self.plan.moves:
-            self.begin(self._move(move))
+            self.begin(move_as_planned(self, move))
         await self._all_ended()
         with self.judging():
             await come_to_rest(self)
@@ -109,7 +109,7 @@ class World:
             yield
         except ViolationError as violation:
             self._violation = self._violation or violation
-        except Exception as error:  # noqa: BLE001 (whatever it is: it is not what a caller is promised)
+        except Exception as error:  # whatever it is: it is not what a caller is promised
             self._violation = self._violation or ViolationError(f"it raised {error!r}")
 
     def new_write(self, tenant: str, session: str | None, *, is_merge: bool) -> Write:
@@ -129,8 +129,8 @@ class World:
 
     def process(self, name: str, region: str, fault_rate: float | None = None) -> Process:
         """Start a process."""
-        machine = self._machine(name, region, fault_rate)
-        registry = self._registry(machine)
+        machine = self.machine(name, region, fault_rate)
+        registry = self.registry(machine)
         router = route_by_region(self._shops, self.policy, pins=registry, caller_region=region)
         return Process(machine, registry, router)
 
@@ -144,35 +144,23 @@ class World:
         for machine in self._machines:
             machine.is_dead = True
 
-    async def move(self, session: str, region: str, *, is_lucky: bool = False, move: Move | None = None) -> str:
+    async def move(self, session: str, region: str, *, is_lucky: bool = False) -> str:
         """Move a session, or try to; return how it ended."""
-        machine = self._machine(f"mover {len(self._machines)}", None, 0 if is_lucky else None)
-        if move is not None:
-            machine.at_request(move.after, lambda: strike(self, move.trouble, machine))
-        sides = {region: Side(region, Shop(each, lambda: machine, self._contacted)) for region, each in self.stores.items()}
-        registry = self._registry(machine)
-        mover = Mover(registry, self.policy, sides, Labels(name_ids=True), lambda _: None)
-        self.note(f"{machine.name} moves {session} to {region}")
-        end = "moved"
-        with self.judging():
-            try:
-                await asyncio.wait_for(mover.move(session, region), 30)
-            except (MoveRefusedError, BackendError, ResidencyError, TimeoutError) as error:
-                end = type(error).__name__
-                self.note(f"{machine.name}: {error!r}")
-        self.note(f"{machine.name}: {end}")
-        self.seen[end] += 1
-        with suppress(BackendError, TimeoutError):
-            await asyncio.wait_for(registry.aclose(), 5)
-        machine.is_dead = True  # a command that has ended
-        return end
+        return await move_once(self, session, region, is_lucky=is_lucky)
 
-    def _machine(self, name: str, region: str | None, fault_rate: float | None) -> Machine:
+    def next_mover(self) -> int:
+        """Return a number that no mover had."""
+        self._movers += 1
+        return self._movers
+
+    def machine(self, name: str, region: str | None, fault_rate: float | None) -> Machine:
+        """Start a machine; without a region it is an operator's."""
         rate = self.plan.fault_rate if fault_rate is None else fault_rate
         self._machines.append(Machine(name, region, self.plan.seed, rate))
         return self._machines[-1]
 
-    def _registry(self, machine: Machine) -> PinRegistry:
+    def registry(self, machine: Machine) -> PinRegistry:
+        """Return the registry as a process of this machine has it open."""
         timing = Timing(lease=LEASE, settle=SETTLE, wait=3.0, idle=5.0, clock=machine.clock)
         return PinRegistry(Registry(self.engine, machine, self._pinning), timing, None)
 
@@ -190,25 +178,15 @@ class World:
 
     async def _all_ended(self) -> None:
         while self._begun and self.now < _LONGEST:
-            ended, waiting = await asyncio.wait(self._begun, timeout=_LONGEST - self.now)
+            ended, _ = await asyncio.wait(self._begun, timeout=_LONGEST - self.now)
             self._begun = [task for task in self._begun if task not in ended]
 
     async def _event(self, event: Event) -> None:
         await asyncio.sleep(event.when)
         strike(self, event.trouble)
 
-    async def _move(self, move: Move) -> None:
-        await asyncio.sleep(move.when)
-        first: Move | None = move
-        for _ in range(_TRIES):
-            to = elsewhere(self, move.session, move.trouble.region)
-            if await self.move(move.session, to, move=first) != "BackendError":
-                return
-            first = None
-            await asyncio.sleep(1)
-
-    def _contacted(self, machine: Machine, store: Store, name: str, params: dict[str, Any]) -> None:
-        """Judge a contact with a store: movers read where the policy does not allow it any more, to bring it away."""
+    def contacted(self, machine: Machine, store: Store, name: str, params: dict[str, Any]) -> None:
+        """Judge a contact with a store. Movers may read where the policy forbids it, to empty it."""
         context = current_context()
         tenant = context.tenant or ""
         self.note(f"{machine.name} {name} {params} in {store.region}")

@@ -52,7 +52,7 @@ def runs_until_found(weakening: Weakening, first: int = 0, most: int = MOST) -> 
 def print_table(
     weakenings: Iterable[Weakening], runs_until_found: Callable[[Weakening, int], int | None], most: int
 ) -> None:
-    """Print, for each weakening, the median and the most runs over several series, of which the command line says how many."""
+    """Print the median and the most runs for each weakening, over as many series as the command line says."""
     series = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     for weakening in weakenings:
         counts = [runs_until_found(weakening, number) or most for number in range(series)]
