@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,10 @@ def test_every_run_keeps_the_promises_and_much_happens_in_them(seen: Counter[str
 
 
 def test_a_seed_repeats_its_run() -> None:
+    """But for the random names of holders and tries."""
     plan = random_plan(Seeded(4711))
-    assert simulate(plan).trace == simulate(plan).trace
+    one, other = ([re.sub("[0-9a-f]{16,}", "", line) for line in simulate(plan).trace] for _ in range(2))
+    assert one == other
 
 
 @pytest.mark.unmeasured
