@@ -22,12 +22,16 @@ class Peer:
 
     Attributes:
         delays: How long, in seconds, a request or an answer may be under way.
+        lingers: How many seconds later a request may be applied that timed out.
         away_until: Until when no request reaches it.
+        silent_until: Until when none of its answers comes back.
     """
 
-    def __init__(self, *delays: float) -> None:
+    def __init__(self, *delays: float, lingers: float = 0.0) -> None:
         self.delays = delays
+        self.lingers = lingers
         self.away_until = 0.0
+        self.silent_until = 0.0
 
 
 class Machine:
@@ -45,7 +49,7 @@ class Machine:
     def __init__(self, name: str, region: str | None, seed: int, fault_rate: float) -> None:
         self.name = name
         self.region = region
-        self.registry = Peer(0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.2)
+        self.registry = Peer(0.0, 0.001, 0.001, 0.01, 0.01, 0.1, 0.2, lingers=SETTLE)
         self.is_dead = False
         self.frozen_until = 0.0
         self.loses_a_copy = False
@@ -69,24 +73,32 @@ class Machine:
         """Send a request, have it applied, and get the answer; each part of it takes its time, or is lost.
 
         Raises:
-            BackendError: If the request or its answer was lost.
+            BackendError: If the request or its answer was lost, or if it takes too long and is applied later.
         """
         self._requests += 1
         self._alarms.get(self._requests, lambda: None)()
         # What was decided under a lease is sent within the settling time, or the docs promise nothing.
         await self._stand_still(None if peer is self.registry else _STALL)
         fault = self._chance.random()
+        if fault > 1 - self._fault_rate / 2 and _now() >= peer.away_until:
+            await self._time_out(what, apply, peer, writes=writes)
         await self._send(self._chance.choice(peer.delays), apply)
         if self.is_dead and self._chance.random() < 0.5:
             await self._never()
         if fault < self._fault_rate or _now() < peer.away_until:
             raise BackendError(f"{what} was lost", retryable=True)
         result = apply()
-        await asyncio.sleep(self._chance.choice(peer.delays))
+        await asyncio.sleep(max(self._chance.choice(peer.delays), peer.silent_until - _now()))
         await self._stand_still(None)
         if fault > 1 - self._fault_rate:
             raise BackendError(f"the answer to {what} was lost", retryable=True, maybe_applied=writes)
         return result
+
+    async def _time_out(self, what: str, apply: Callable[[], Any], peer: Peer, *, writes: bool) -> None:
+        seconds = self._chance.choice(peer.delays) / 2
+        await asyncio.sleep(seconds)
+        asyncio.get_running_loop().call_later(seconds + self._chance.random() * peer.lingers, _applied, apply)
+        raise BackendError(f"{what} timed out", retryable=True, maybe_applied=writes)
 
     async def _send(self, seconds: float, apply: Callable[[], Any]) -> None:
         """Wait until a request is there. It may get there, and be applied, though nobody waits for it any more."""

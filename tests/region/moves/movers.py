@@ -10,7 +10,8 @@ from storescope import BackendError, ResidencyError
 from storescope.middleware._region._labels import Labels
 from storescope.middleware._region._moving._move import Mover, MoveRefusedError
 from storescope.middleware._region._moving._rows import Side
-from tests.region.moves.pins import elsewhere
+from storescope.middleware._region._pins._pin import PinKey
+from tests.region.moves.pins import elsewhere, pin_of
 from tests.region.moves.shop import Shop
 from tests.region.moves.troubles import strike
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 BROKEN_OFF = frozenset({"BackendError", "SessionBusyError", "TimeoutError"})
 """How a move ends that is to be made again."""
 
-_TRIES = 3
+_TRIES = 5
 _LONGEST = 30  # seconds that a move may take
+_UNTIL = 10  # seconds until nobody waits any more for the session to be there
 
 
 class Command:
@@ -74,6 +76,10 @@ async def move_once(world: World, session: str, region: str, *, is_lucky: bool =
 async def move_as_planned(world: World, move: Move) -> None:
     """Make a move, and make it again where it is broken off: the same process does, or another."""
     await asyncio.sleep(move.when)
+    while pin_of(world, PinKey("session", move.session)) is None:
+        if world.now > _UNTIL:
+            return
+        await asyncio.sleep(0.1)
     command = Command(world)
     command.machine.at_request(move.after, lambda: strike(world, move.trouble, command.machine))
     for _ in range(_TRIES):

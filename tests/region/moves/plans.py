@@ -28,18 +28,22 @@ OPERATIONS = tuple(name for name in ALL_OPERATIONS for _ in range(_OFTEN.get(nam
 SESSIONS = ("s0", "s0", "s0", "s1", "s1", "s2")  # mostly one, so that much happens to it
 MOVED = ("s0", "s0", "s0", "s0", "s1", "s2")
 RECORDS = {"acme": ("r0", "r0", "r1", "r1", "r2", OLD), "globex": ("g0",)}
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 4.0)  # seconds
-TIMES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # seconds
+PAUSES = (0.0, 0.0, 0.0, 0.2, 0.5, 2.0)  # seconds
+TIMES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)  # seconds
 AFTER = (*range(1, 12), *range(12, 60, 3))  # requests of a mover
 FAULT_RATES = (0.0, 0.0, 0.02, 0.05)
 CALLERS = ((EU, EU, EU), (EU, US, EU))
 FROM = (*[(None, False), (None, True)] * 5, (EU, False), (US, False))
-TROUBLES = ("policy", "policy", "rogue", "crash", "unplug", "unplug", "freeze", "freeze", "outage", "old record")
+TROUBLES = (
+    *("policy", "policy", "rogue", "crash", "unplug", "unplug", "freeze", "freeze", "hang", "hang", "outage"),
+    "old record",
+)
 AT_MOVER = (
     "crash mover",
     "crash mover",
     "freeze mover",
     "unplug mover",
+    "hang mover",
     "second mover",
     "lose a copy",
     "nothing",
@@ -95,7 +99,7 @@ def _made(draw: st.DrawFn, make: Callable[[Chance], T]) -> T:
 
 def random_plan(chance: Chance) -> Plan:
     """Return a plan."""
-    least = chance.one((30, 40, 50, 20, 0))
+    least = chance.one((30, 40, 50, 20, 10))
     return Plan(
         chance.one(range(2**32)),
         chance.one(FAULT_RATES),

@@ -10,7 +10,7 @@ from tests.region.moves.plans import Seeded, random_plan
 from tests.region.moves.world import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.region.moves.plan import Plan
 
@@ -24,9 +24,9 @@ def breaks(plan: Plan) -> bool:
     return False
 
 
-def shrunk(plan: Plan) -> Plan:
-    """Return a plan that breaks a promise too, of which nothing can be left out."""
-    while (smaller := next(filter(breaks, _smaller(plan)), None)) is not None:
+def shrunk(plan: Plan, fails: Callable[[Plan], bool]) -> Plan:
+    """Return a plan that fails too, of which nothing can be left out."""
+    while (smaller := next(filter(fails, _smaller(plan)), None)) is not None:
         plan = smaller
     return plan
 
@@ -47,4 +47,4 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{shrunk(random_plan(Seeded(sys.argv[1])))!r}\n")
+    sys.stdout.write(f"{shrunk(random_plan(Seeded(sys.argv[1])), breaks)!r}\n")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.region.moves.world import World
 
 LEASE = 3.0
+OUTAGE = 4.0  # seconds
 AWAY = 12.0  # seconds: longer than it takes to be taken for dead, and the session to be moved
 
 
@@ -26,7 +27,7 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
     world.seen[trouble.what] += 1
     number = _whom(world, trouble)
     match trouble.what:
-        case "freeze" | "unplug":
+        case "freeze" | "unplug" | "hang":
             _hit(world, world.processes[number].machine, trouble.what)
         case "crash":
             world.crash(number)
@@ -36,7 +37,7 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
             policies = world.plan.policies
             world.put_in_force(policies[trouble.at % len(policies)])
         case "outage":
-            world.stores[trouble.region].away_until = world.now + AWAY
+            world.stores[trouble.region].away_until = world.now + OUTAGE
         case "rogue":
             _add_rogue(world, trouble)
         case "old record":
@@ -54,6 +55,8 @@ def _hit(world: World, machine: Machine, what: str) -> None:
             machine.frozen_until = world.now + AWAY
         case "unplug":
             machine.registry.away_until = world.now + AWAY
+        case "hang":
+            machine.registry.silent_until = world.now + AWAY
         case "lose a copy":
             machine.loses_a_copy = True
 

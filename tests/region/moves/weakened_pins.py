@@ -66,13 +66,6 @@ TERMS = (
         'float("inf")',
     ),
     Weakening(
-        "A term is counted from the answer.",
-        Presence,
-        "_begin",
-        "asked + self._timing.relied_on",
-        "self._timing.clock() + self._timing.relied_on",
-    ),
-    Weakening(
         "A renewed term is counted from the answer.",
         Presence,
         "_renew_once",
