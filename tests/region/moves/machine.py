@@ -57,6 +57,7 @@ class Machine:
         self._fault_rate = fault_rate
         self._rate = self._chance.uniform(0.95, 1.05)
         self._offset = self._chance.uniform(-1e4, 1e4)
+        self._pace = self._chance.choice((1.0, 1.0, 1.0, 0.05))  # how near everything is
         self._requests = 0
         self._alarms: dict[int, Callable[[], None]] = {}
         self._lost: list[asyncio.Future[None]] = []  # kept, or the garbage collector would end who waits for them
@@ -82,23 +83,26 @@ class Machine:
         fault = self._chance.random()
         if fault > 1 - self._fault_rate / 2 and _now() >= peer.away_until:
             await self._time_out(what, apply, peer, writes=writes)
-        await self._send(self._chance.choice(peer.delays), apply)
+        await self._send(self._delay(peer), apply)
         if self.is_dead and self._chance.random() < 0.5:
             await self._never()
         if fault < self._fault_rate or _now() < peer.away_until:
             raise BackendError(f"{what} was lost", retryable=True)
         result = apply()
-        await asyncio.sleep(max(self._chance.choice(peer.delays), peer.silent_until - _now()))
+        await asyncio.sleep(max(self._delay(peer), peer.silent_until - _now()))
         await self._stand_still(None)
         if fault > 1 - self._fault_rate:
             raise BackendError(f"the answer to {what} was lost", retryable=True, maybe_applied=writes)
         return result
 
     async def _time_out(self, what: str, apply: Callable[[], Any], peer: Peer, *, writes: bool) -> None:
-        seconds = self._chance.choice(peer.delays) / 2
+        seconds = self._delay(peer) / 2
         await asyncio.sleep(seconds)
         asyncio.get_running_loop().call_later(seconds + self._chance.random() * peer.lingers, _applied, apply)
         raise BackendError(f"{what} timed out", retryable=True, maybe_applied=writes)
+
+    def _delay(self, peer: Peer) -> float:
+        return self._pace * self._chance.choice(peer.delays)
 
     async def _send(self, seconds: float, apply: Callable[[], Any]) -> None:
         """Wait until a request is there. It may get there, and be applied, though nobody waits for it any more."""

@@ -53,10 +53,18 @@ class Trouble(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Trouble at some time, in seconds."""
+    """Trouble at some time.
+
+    Attributes:
+        when: When, in seconds.
+        trouble: What.
+        ambush: If it then waits until a record is about to go from one session to another: how many seconds after
+            the session was fenced off it comes.
+    """
 
     when: float
     trouble: Trouble
+    ambush: float | None = None
 
 
 class Move(NamedTuple):

@@ -30,6 +30,7 @@ MOVED = ("s0", "s0", "s0", "s0", "s1", "s2")
 RECORDS = {"acme": ("r0", "r0", "r1", "r1", "r2", OLD), "globex": ("g0",)}
 PAUSES = (0.0, 0.0, 0.0, 0.2, 0.5, 2.0)  # seconds
 TIMES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)  # seconds
+AMBUSHES = (None, None, None, 0.0, 0.1, 0.3)  # seconds
 AFTER = (*range(1, 12), *range(12, 60, 3))  # requests of a mover
 FAULT_RATES = (0.0, 0.0, 0.02, 0.05)
 CALLERS = ((EU, EU, EU), (EU, US, EU))
@@ -99,7 +100,7 @@ def _made(draw: st.DrawFn, make: Callable[[Chance], T]) -> T:
 
 def random_plan(chance: Chance) -> Plan:
     """Return a plan."""
-    least = chance.one((30, 40, 50, 20, 10))
+    least = chance.one((60, 40, 80, 20, 10))
     return Plan(
         chance.one(range(2**32)),
         chance.one(FAULT_RATES),
@@ -139,7 +140,7 @@ def _trouble(chance: Chance, what: tuple[str, ...]) -> Trouble:
 
 
 def _event(chance: Chance) -> Event:
-    return Event(chance.one(TIMES), _trouble(chance, TROUBLES))
+    return Event(chance.one(TIMES), _trouble(chance, TROUBLES), chance.one(AMBUSHES))
 
 
 def _move(chance: Chance) -> Move:

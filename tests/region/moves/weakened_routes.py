@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from storescope.middleware._region._members import Members
 from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._rehoming import Rehoming
 from tests.region.simulation.weaken import Weakening
@@ -33,13 +32,6 @@ ROUTING = (
         "    return await member.steps[name](call)",
     ),
     Weakening(
-        "What is new goes wherever a backend answers.",
-        Members,
-        "place",
-        "if each.memory.ask(operation, call).allowed",
-        "if True",
-    ),
-    Weakening(
         "What is pinned is looked for elsewhere while its backend does not answer.",
         PinnedMap,
         "_follow",
@@ -68,13 +60,6 @@ ROUTING = (
         "_claimed",
         "if lease.taken < asked:",
         "if True:",
-    ),
-    Weakening(
-        "A record from before there were pins is claimed without a look at whose it is.",
-        PinnedMap,
-        "_heal",
-        "await member.read(",
-        "await member.look(",
     ),
 )
 

@@ -74,6 +74,7 @@ class World:
         self._agents: dict[int, list[asyncio.Task[None]]] = {}
         # of two agents in each process
         self._acts: list[list[deque[Act]]] = [[deque(), deque()] for _ in range(PROCESSES)]
+        self._ambushes: list[Event] = []
         self._writes = self._movers = 0
 
     async def run(self) -> None:
@@ -139,10 +140,10 @@ class World:
         self.processes[number].machine.is_dead = True
         self.begin(self._replace(number))
 
-    def kill_all(self) -> None:
-        """Kill every process and every mover."""
+    def kill(self, *, processes: bool) -> None:
+        """Kill every mover and, if that is wanted, every process."""
         for machine in self._machines:
-            machine.is_dead = True
+            machine.is_dead |= processes or machine.region is None
 
     async def move(self, session: str, region: str, *, is_lucky: bool = False) -> str:
         """Move a session, or try to; return how it ended."""
@@ -183,7 +184,16 @@ class World:
 
     async def _event(self, event: Event) -> None:
         await asyncio.sleep(event.when)
-        strike(self, event.trouble)
+        if event.ambush is None:
+            strike(self, event.trouble)
+        else:
+            self._ambushes.append(event)
+
+    def _spring(self) -> None:
+        """Let come what waited for a record to go to another session."""
+        while self._ambushes:
+            event = self._ambushes.pop()
+            asyncio.get_running_loop().call_later(event.ambush or 0, strike, self, event.trouble)
 
     def contacted(self, machine: Machine, store: Store, name: str, params: dict[str, Any]) -> None:
         """Judge a contact with a store. Movers may read where the policy forbids it, to empty it."""
@@ -204,6 +214,8 @@ class World:
         allowed = may_lie(self.policy.table, after.tenant, after.region)
 
         def judge(before: Pin) -> None:
+            if before.fence is None and after.fence is not None and after.fence.why == "rehome":
+                self._spring()
             switched = before.region != after.region
             says = f"{machine.name} made {before} to {after}"
             with self.judging():
