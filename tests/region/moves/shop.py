@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from storescope.backends._kv._memory import MemoryKv
     from tests.region.moves.machine import Machine
 
+    Witness = Callable[[Machine, Pin], Callable[[Pin], None]]
+    """Given a pin that is about to be written: returns what judges it, given what it was written over."""
+
 Key = tuple[str, str]
-Witness = "Callable[[Machine, Pin], Callable[[Pin], None]]"
-"""Given a pin that is about to be written: returns what judges it, given what it was written over."""
 
 
 class Store(Peer):

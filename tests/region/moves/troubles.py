@@ -73,11 +73,8 @@ def _add_rogue(world: World, trouble: Trouble) -> None:
     """Put a row there past the guard: without a label, with a wrong one, or restored from another region."""
     world.rogue.add(trouble.session)
     here, other = trouble.region, US if trouble.region == EU else EU
-    rows = world.stores[here].rows
     if trouble.at == 0:
-        for key, row in world.stores[other].rows.items():
-            if row.get("sessionId") == trouble.session and key not in rows and "rogue" not in row:
-                rows[key] = {**deepcopy(row), "rogue": 1}
+        _restore(world, trouble.session, other, here)
         return
     id_ = f"x{trouble.at}"
     row: dict[str, Any] = {"rogue": 1, "by": "nobody", "me": id_, "sessionId": trouble.session}
@@ -86,7 +83,15 @@ def _add_rogue(world: World, trouble: Trouble) -> None:
         row["$residency"] = {**label, "region": other}
     elif trouble.at == 2:
         row["$residency"] = {**label, "tenant": "initech"}
-    rows["message", id_] = row
+    world.stores[here].rows["message", id_] = row
+
+
+def _restore(world: World, session: str, source: str, here: str) -> None:
+    """Put there what lies in another region, as who restores a backup into the wrong store."""
+    rows = world.stores[here].rows
+    for key, row in world.stores[source].rows.items():
+        if row.get("sessionId") == session and key not in rows and "rogue" not in row:
+            rows[key] = {**deepcopy(row), "rogue": 1}
 
 
 def _add_old(world: World, session: str) -> None:

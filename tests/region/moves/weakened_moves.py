@@ -74,6 +74,13 @@ MOVES = (
         "pass",
     ),
     Weakening(
+        "A move that is made again tries for ever to purge what it did not copy.",
+        Mover,
+        "_copy",
+        'if strange or (there and data_of(fenced)["fresh"]):',
+        'if there and data_of(fenced)["fresh"]:',
+    ),
+    Weakening(
         "A wrong label becomes a right one by a move.",
         Mover,
         "_copy",
@@ -117,6 +124,13 @@ MOVES = (
         "_take_over",
         "while not await self._registry.watch.is_gone(fence.by):",
         "while False:",
+    ),
+    Weakening(
+        "A mover that tries again does not wait for what it had sent.",
+        Mover,
+        "_take_over",
+        "await asyncio.sleep(self._registry.timing.settle)",
+        "pass",
     ),
     Weakening(
         "A move leaves claims as they are.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from storescope.middleware._region import _last_known
+from storescope.middleware._region._last_known import LastKnown
 from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._rehoming import Rehoming
 from tests.region.simulation.weaken import Weakening
@@ -114,6 +116,20 @@ REHOMING = (
         "if True:",
     ),
     Weakening(
+        "A fence of which no answer came is left to itself.",
+        Rehoming,
+        "_put_up",
+        "await self._end(lambda: self._end_if_it_stands(key, seen, fence, end))",
+        "pass",
+    ),
+    Weakening(
+        "A fence that may be on its way still is not waited for.",
+        Rehoming,
+        "_end_if_it_stands",
+        "while now is not None and now.version == seen.version:",
+        "while False:",
+    ),
+    Weakening(
         "The rehoming of a process that lives is ended by another.",
         Rehoming,
         "take_over",
@@ -129,4 +145,21 @@ REHOMING = (
     ),
 )
 
-ROUTES = (*ROUTING, *REHOMING)
+LAST_KNOWN = (
+    Weakening(
+        "What is not found by the last pin is missing.",
+        LastKnown,
+        "_read",
+        "if result is None or not await _is_whole(member, call, lease.key, result):",
+        "if not await _is_whole(member, call, lease.key, result):",
+    ),
+    Weakening(
+        "A list by the last pin is taken for whole.",
+        _last_known,
+        "_is_whole",
+        'if call.operation.verb != "listBySession":',
+        "if True:",
+    ),
+)
+
+ROUTES = (*ROUTING, *REHOMING, *LAST_KNOWN)

@@ -12,7 +12,6 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     import pytest
 
@@ -43,13 +42,15 @@ class Weakening:
     def apply(self, patch: pytest.MonkeyPatch) -> None:
         """Weaken the guard until the patch is undone."""
         real = getattr(self.owner, self.function)
-        weakened = property(self._weakened(real.fget)) if isinstance(real, property) else self._weakened(real)
+        is_property = isinstance(real, property)
+        made = self._weakened(real.fget if is_property else real)
+        weakened = property(made) if is_property else made
         for holder, name in self._holders(real):
             patch.setattr(holder, name, weakened)
         if self.also is not None:
             self.also.apply(patch)
 
-    def _weakened(self, real: Callable[..., Any]) -> Any:
+    def _weakened(self, real: Any) -> Any:
         source = dedent(getsource(real)).removeprefix("@property\n")
         if source.count(self.old) != 1:
             raise LookupError(
