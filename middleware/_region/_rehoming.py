@@ -42,7 +42,7 @@ class Rehoming:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin], Awaitable[Any]]
+        self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin, str], Awaitable[Any]]
     ) -> Any:
         """Write a record into a new session while the old one is fenced off.
 
@@ -51,7 +51,7 @@ class Rehoming:
             key: The record.
             old: The session that has it.
             new: The session that it goes to.
-            write: Writes it; given the pin of the old session.
+            write: Writes it; given the pin of the old session, and the name under which it is fenced off.
 
         Returns:
             What `write` returned.
@@ -75,7 +75,7 @@ class Rehoming:
         try:
             fenced = await self._fences.drain(old, fenced, seconds=self._wait)
             is_drained = True
-            return await write(fenced.pin)
+            return await write(fenced.pin, term.holder)
         finally:
             await self._end(
                 lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced)
@@ -139,9 +139,15 @@ class Rehoming:
             await self._abandon(old, fenced)
             return
         record = await member.look(key.entity, key.id, call)
-        if record is None or record.get("sessionId") == fence.data["to"]:
-            await self._claims.move(key, fence.data["to"])
+        has_gone = record is None or record.get("sessionId") == fence.data["to"]
+        owner = fence.data["to"] if has_gone else old.id
+        await self._claims.move(key, old.id, owner, lambda: self._make_sure(fence))
         await self._take_down(old, fenced)
+
+    def _make_sure(self, fence: Fence) -> None:
+        """Make sure that nobody can have taken the fence over yet; else it is his to end."""
+        if not self._leases.presence.is_known_as(fence.by):
+            raise SessionBusyError
 
     async def _abandon(self, old: PinKey, fenced: Fenced) -> None:
         """Leave the fence to whoever may look at the record, or moves the session: the policy forbids us to."""

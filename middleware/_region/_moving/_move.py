@@ -151,8 +151,9 @@ class Mover:
         taken = await self._registry.fences.drain(key, await self._take_over(key, seen))
         moved = PinKey(fence.data["entity"], fence.data["id"])
         record = await self._side(taken.pin.region).get(moved.entity, moved.id, taken.pin.tenant)
-        if record is None or record.get("sessionId") == fence.data["to"]:
-            await self._registry.claims.move(moved, fence.data["to"])
+        has_gone = record is None or record.get("sessionId") == fence.data["to"]
+        owner = fence.data["to"] if has_gone else key.id
+        await self._registry.claims.move(moved, key.id, owner, lambda: self._make_sure(taken))
         await self._change(key, taken, replace(taken.pin, fence=None))
 
     async def _take_over(self, key: PinKey, seen: Fenced) -> Fenced:
@@ -216,7 +217,7 @@ class Mover:
             self._check_policy(tenant, target)
             self._make_sure(fenced)
             await self._put(row, tenant, target)
-            await self._claim(row, session)
+            await self._claim(row, session, fenced)
         if _contents(await target.rows(session, tenant)) != _contents(rows):
             raise BackendError(f"what lies in {target.region} now is not what was copied; make the move again")
         policy = self._check_policy(tenant, target)
@@ -246,11 +247,14 @@ class Mover:
                 f"the store in {target.region} does not take a {row.entity} of the session: {error}"
             ) from None
 
-    async def _claim(self, row: Row, session: str) -> None:
+    async def _claim(self, row: Row, session: str, fenced: Fenced) -> None:
         """Bring a claim in line with the record, if a process died while it put that into this session."""
-        key = PinKey(row.entity, row.id)
-        if row.entity != "session" and await self._registry.claims.read(key) != session:
-            await self._registry.claims.move(key, session)
+        if row.entity == "session":
+            return
+        key, claims = PinKey(row.entity, row.id), self._registry.claims
+        owner = await claims.read(key) or await claims.claim(key, session)
+        if owner != session:
+            await claims.move(key, owner, session, lambda: self._make_sure(fenced))
 
     async def _give_up(self, key: PinKey, fenced: Fenced, target: Side) -> None:
         """Throw away what was copied, and let the session be used where it is."""
@@ -294,8 +298,7 @@ class Mover:
 
     def _make_sure(self, fenced: Fenced) -> None:
         """Make sure that nobody can have taken the move over yet."""
-        term = self._registry.leases.presence.term
-        if term is None or term.holder != fence_of(fenced).by or self._registry.timing.clock() >= term.until:
+        if not self._registry.leases.presence.is_known_as(fence_of(fenced).by):
             raise BackendError("the pin registry could not be reached; make the move again", retryable=True)
 
 

@@ -57,7 +57,7 @@ class Machine:
         self._fault_rate = fault_rate
         self._rate = self._chance.uniform(0.95, 1.05)
         self._offset = self._chance.uniform(-1e4, 1e4)
-        self._pace = self._chance.choice((1.0, 1.0, 1.0, 0.05))  # how near everything is
+        self._pace = self._chance.choice((1.0, 1.0, 0.05))  # how far everything is
         self._requests = 0
         self._alarms: dict[int, Callable[[], None]] = {}
         self._lost: list[asyncio.Future[None]] = []  # kept, or the garbage collector would end who waits for them

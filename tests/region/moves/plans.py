@@ -37,7 +37,7 @@ CALLERS = ((EU, EU, EU), (EU, US, EU))
 FROM = (*[(None, False), (None, True)] * 5, (EU, False), (US, False))
 TROUBLES = (
     *("policy", "policy", "rogue", "crash", "unplug", "unplug", "freeze", "freeze", "hang", "hang", "outage"),
-    "old record",
+    *("move", "old record"),
 )
 AT_MOVER = (
     "crash mover",
@@ -45,7 +45,6 @@ AT_MOVER = (
     "freeze mover",
     "unplug mover",
     "hang mover",
-    "second mover",
     "lose a copy",
     "nothing",
 )

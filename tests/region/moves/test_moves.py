@@ -33,7 +33,7 @@ QUICK = {
 
 
 @settings(
-    max_examples=1500 if LONG else 15,
+    max_examples=1500 if LONG else 10,
     derandomize=not LONG,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from storescope.middleware._region._pins._pin import PinKey
 from tests.region.moves.oracle import Write
-from tests.region.moves.pins import home_of, owner_of
+from tests.region.moves.pins import elsewhere, home_of, owner_of
 from tests.region.moves.plan import OLD
 from tests.region.moves.policies import EU, US
 
@@ -31,8 +31,8 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
             _hit(world, world.processes[number].machine, trouble.what)
         case "crash":
             world.crash(number)
-        case "second mover":
-            world.begin(world.move(trouble.session, trouble.region))
+        case "move":
+            world.begin(world.move(trouble.session, elsewhere(world, trouble.session, trouble.region)))
         case "policy":
             policies = world.plan.policies
             world.put_in_force(policies[trouble.at % len(policies)])

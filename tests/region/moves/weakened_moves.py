@@ -115,7 +115,7 @@ MOVES = (
         "A mover that was taken for dead goes on.",
         Mover,
         "_make_sure",
-        "if term is None or term.holder != fence_of(fenced).by or self._registry.timing.clock() >= term.until:",
+        "if not self._registry.leases.presence.is_known_as(fence_of(fenced).by):",
         "if False:",
     ),
     Weakening(
@@ -136,7 +136,7 @@ MOVES = (
         "A move leaves claims as they are.",
         Mover,
         "_copy",
-        "await self._claim(row, session)",
+        "await self._claim(row, session, fenced)",
         "pass",
     ),
     Weakening(
@@ -157,7 +157,7 @@ MOVES = (
         "A move that ends a rehoming claims what was meant, not what the record says.",
         Mover,
         "_end_rehoming",
-        'if record is None or record.get("sessionId") == fence.data["to"]:',
-        "if True:",
+        'owner = fence.data["to"] if has_gone else key.id',
+        'owner = fence.data["to"]',
     ),
 )

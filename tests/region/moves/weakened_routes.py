@@ -71,7 +71,9 @@ REHOMING = (
         PinnedMap,
         "_rehome",
         "return await self._rehoming.run(call, key, source_key, target.id, write)",
-        "result = await write(held.pin)\n    await self._claims.move(key, target.id)\n    return result",
+        "result = await write(held.pin, self._leases.presence.term.holder)\n"
+        "    await self._claims.move(key, old, target.id, lambda: None)\n"
+        "    return result",
     ),
     Weakening(
         "A message goes to a session of another region.",
@@ -105,15 +107,15 @@ REHOMING = (
         "A rehoming leaves the claim as it was.",
         Rehoming,
         "_repair",
-        'if record is None or record.get("sessionId") == fence.data["to"]:',
-        "if False:",
+        'owner = fence.data["to"] if has_gone else old.id',
+        "owner = old.id",
     ),
     Weakening(
         "A claim follows what was meant, not the record.",
         Rehoming,
         "_repair",
-        'if record is None or record.get("sessionId") == fence.data["to"]:',
-        "if True:",
+        'owner = fence.data["to"] if has_gone else old.id',
+        'owner = fence.data["to"]',
     ),
     Weakening(
         "A fence of which no answer came is left to itself.",
@@ -128,13 +130,6 @@ REHOMING = (
         "_end_if_it_stands",
         "while now is not None and now.version == seen.version:",
         "while False:",
-    ),
-    Weakening(
-        "The rehoming of a process that lives is ended by another.",
-        Rehoming,
-        "take_over",
-        " or not await self._watch.is_gone(fence.by)",
-        "",
     ),
     Weakening(
         "A rehoming that is taken over is ended while leases last.",

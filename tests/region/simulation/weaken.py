@@ -12,7 +12,6 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-
     import pytest
 
 DOCS = Path(__file__).parents[3] / "docs" / "residency.md"
