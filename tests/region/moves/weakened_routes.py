@@ -83,6 +83,27 @@ REHOMING = (
         "if False and",
     ),
     Weakening(
+        "A lease on the new session counts though it was asked back meanwhile.",
+        PinnedMap,
+        "_rehome",
+        "not lease.is_good or ",
+        "",
+    ),
+    Weakening(
+        "A process that was taken for dead puts a message into another session.",
+        PinnedMap,
+        "_rehome",
+        " or not self._leases.presence.is_known_as(by)",
+        "",
+        Weakening(
+            "It moves the claim too.",
+            Rehoming,
+            "_repair",
+            "await self._claims.move(key, old.id, owner, lambda: self._make_sure(fence))",
+            "await self._claims.move(key, old.id, owner, lambda: None)",
+        ),
+    ),
+    Weakening(
         "A message is looked for where the policy forbids.",
         PinnedMap,
         "_lies",
