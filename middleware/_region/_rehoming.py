@@ -11,7 +11,7 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from storescope.errors import StorageError
+from storescope.errors import BackendError, StorageError
 from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Fence, PinKey
 
@@ -145,9 +145,17 @@ class Rehoming:
         await self._take_down(old, fenced)
 
     def _make_sure(self, fence: Fence) -> None:
-        """Make sure that nobody can have taken the fence over yet; else it is his to end."""
-        if not self._leases.presence.is_known_as(fence.by):
+        """Make sure that nobody can have taken the fence over yet.
+
+        Raises:
+            SessionBusyError: If this process has another name by now: the fence is left to whoever comes.
+            BackendError: If it is not certain before the next renewal.
+        """
+        presence = self._leases.presence
+        if presence.term is None or presence.term.holder != fence.by:
             raise SessionBusyError
+        if not presence.is_known_as(fence.by):
+            raise BackendError("the pin registry could not be reached", retryable=True)
 
     async def _abandon(self, old: PinKey, fenced: Fenced) -> None:
         """Leave the fence to whoever may look at the record, or moves the session: the policy forbids us to."""
