@@ -146,6 +146,13 @@ REHOMING = (
         "pass",
     ),
     Weakening(
+        "A fence is left to itself when its process was cut off for a moment.",
+        Rehoming,
+        "_make_sure",
+        'raise BackendError("the pin registry could not be reached", retryable=True)',
+        "raise SessionBusyError",
+    ),
+    Weakening(
         "A fence that may be on its way still is not waited for.",
         Rehoming,
         "_end_if_it_stands",
