@@ -75,6 +75,6 @@ class Weakening:
 
 
 def documented(heading: str) -> list[str]:
-    """Return the weakenings that the docs list under a heading, in order."""
+    """Return the weakenings that the docs list under a heading, in order, with one number or more each."""
     section = DOCS.read_text().split(f"\n### {heading}\n")[1].split("\n##")[0]
-    return re.findall(r"^\| (.+) \| \d+ \| \d+ \|$", section, re.MULTILINE)
+    return re.findall(r"^\| (.+?) (?:\| \d+ )+\|$", section, re.MULTILINE)
