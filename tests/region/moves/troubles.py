@@ -42,7 +42,8 @@ def strike(world: World, trouble: Trouble, mover: Machine | None = None) -> None
             _add_rogue(world, trouble)
         case "old record":
             _add_old(world, trouble.session)
-        case what if mover is not None:
+        case what:
+            assert mover is not None, "it is about one"
             _hit(world, mover, what.removesuffix(" mover"))
 
 
@@ -59,6 +60,8 @@ def _hit(world: World, machine: Machine, what: str) -> None:
             machine.registry.silent_until = world.now + AWAY
         case "lose a copy":
             machine.loses_a_copy = True
+        case _:
+            pass  # the mover is left alone
 
 
 def _whom(world: World, trouble: Trouble) -> int:
