@@ -48,9 +48,6 @@ MOVES = (
     Weakening(
         "The source is not purged.", Mover, "_purge", "gone = await source.purge(row, tenant) or gone", "pass"
     ),
-    Weakening(
-        "The session's own record is purged last.", Mover, "_purge", "enumerate(reversed(rows))", "enumerate(rows)"
-    ),
     Weakening("The epoch stays as it was.", Mover, "_copy", "epoch=pin.epoch + 1", "epoch=pin.epoch"),
     Weakening(
         "A move that is made again copies again after the switch.",
@@ -110,48 +107,6 @@ MOVES = (
         "_give_up",
         "await self._change(key, seen, replace(seen.pin, fence=None))",
         "pass",
-    ),
-    Weakening(
-        "A mover that was taken for dead goes on.",
-        Mover,
-        "_make_sure",
-        "if not self._registry.leases.presence.is_known_as(fence_of(fenced).by):",
-        "if False:",
-    ),
-    Weakening(
-        "A mover takes over from one that lives.",
-        Mover,
-        "_take_over",
-        "while not await self._registry.watch.is_gone(fence.by):",
-        "while False:",
-    ),
-    Weakening(
-        "A mover that tries again does not wait for what it had sent.",
-        Mover,
-        "_take_over",
-        "await asyncio.sleep(self._registry.timing.settle)",
-        "pass",
-    ),
-    Weakening(
-        "A move leaves claims as they are.",
-        Mover,
-        "_copy",
-        "await self._claim(row, session, fenced)",
-        "pass",
-    ),
-    Weakening(
-        "A move ends the rehoming of a process that lives.",
-        Mover,
-        "_end_rehoming",
-        "while not await self._registry.watch.is_gone(fence.by):",
-        "while False:",
-        Weakening(
-            "A mover takes over from one that lives.",
-            Mover,
-            "_take_over",
-            "while not await self._registry.watch.is_gone(fence.by):",
-            "while False:",
-        ),
     ),
     Weakening(
         "A move that ends a rehoming claims what was meant, not what the record says.",

@@ -73,13 +73,6 @@ TERMS = (
         "self._timing.clock() + self._timing.relied_on",
     ),
     Weakening(
-        "A process that was shut out goes on to renew its record.",
-        Presence,
-        "_renew_once",
-        ", expected=term.version)",
-        ")",
-    ),
-    Weakening(
         "A renewal that is refused counts.",
         Presence,
         "_renew_once",
@@ -106,10 +99,6 @@ TERMS = (
             "token_hex(8).encode()",
             "str(self._timing.clock()).encode()",
         ),
-    ),
-    Weakening("A holder is taken for dead at once.", Watch, "is_gone", "waited >= self._timing.lease", "True"),
-    Weakening(
-        "The settling time is ignored.", Watch, "is_gone", "return waited >= self._timing.settle", "return True"
     ),
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from storescope.middleware._region import _last_known
-from storescope.middleware._region._last_known import LastKnown
 from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._rehoming import Rehoming
 from tests.region.simulation.weaken import Weakening
@@ -56,13 +54,6 @@ ROUTING = (
         "if not lease.is_good:",
         "if False:",
     ),
-    Weakening(
-        "A claim that was read before the lease counts.",
-        PinnedMap,
-        "_claimed",
-        "if lease.taken < asked:",
-        "if True:",
-    ),
 )
 
 REHOMING = (
@@ -83,13 +74,6 @@ REHOMING = (
         "if False and",
     ),
     Weakening(
-        "A lease on the new session counts though it was asked back meanwhile.",
-        PinnedMap,
-        "_rehome",
-        "not lease.is_good or ",
-        "",
-    ),
-    Weakening(
         "A process that was taken for dead puts a message into another session.",
         PinnedMap,
         "_rehome",
@@ -102,13 +86,6 @@ REHOMING = (
             "await self._claims.move(key, old.id, owner, lambda: self._make_sure(fence))",
             "await self._claims.move(key, old.id, owner, lambda: None)",
         ),
-    ),
-    Weakening(
-        "A message is looked for where the policy forbids.",
-        PinnedMap,
-        "_lies",
-        "if member is None or not member.memory.ask(call.operation.name, call).allowed:",
-        "if member is None:",
     ),
     Weakening(
         "A rehoming ends with a look where the policy forbids.",
@@ -138,51 +115,8 @@ REHOMING = (
         'owner = fence.data["to"] if has_gone else old.id',
         'owner = fence.data["to"]',
     ),
-    Weakening(
-        "A fence of which no answer came is left to itself.",
-        Rehoming,
-        "_put_up",
-        "await self._end(lambda: self._end_if_it_stands(key, seen, fence, end))",
-        "pass",
-    ),
-    Weakening(
-        "A fence is left to itself when its process was cut off for a moment.",
-        Rehoming,
-        "_make_sure",
-        'raise BackendError("the pin registry could not be reached", retryable=True)',
-        "raise SessionBusyError",
-    ),
-    Weakening(
-        "A fence that may be on its way still is not waited for.",
-        Rehoming,
-        "_end_if_it_stands",
-        "while now is not None and now.version == seen.version:",
-        "while False:",
-    ),
-    Weakening(
-        "A rehoming that is taken over is ended while leases last.",
-        Rehoming,
-        "take_over",
-        "await self._fences.drain(key, fenced)",
-        "fenced",
-    ),
 )
 
-LAST_KNOWN = (
-    Weakening(
-        "What is not found by the last pin is missing.",
-        LastKnown,
-        "_read",
-        "if result is None or not await _is_whole(member, call, lease.key, result):",
-        "if not await _is_whole(member, call, lease.key, result):",
-    ),
-    Weakening(
-        "A list by the last pin is taken for whole.",
-        _last_known,
-        "_is_whole",
-        'if call.operation.verb != "listBySession":',
-        "if True:",
-    ),
-)
+LAST_KNOWN = ()
 
 ROUTES = (*ROUTING, *REHOMING, *LAST_KNOWN)
