@@ -194,13 +194,15 @@ class PinnedMap:
             raise SessionBusyError
         self._follow(call, held.pin, name)  # may it be taken from there?
 
-        async def write(source: Pin) -> Any:
+        async def write(source: Pin, by: str) -> Any:
             lease = self._leases.good(target)
             lease = lease or await self._take(call, target, name, writes=True, waits=target.id > old)
             assert lease is not None, "a write pins"  # noqa: S101
             member = self._follow(call, lease.pin, name)
             if source.region != lease.pin.region and await self._lies(call, key, source.region):
                 raise member.enforcer.denial(call, "session_region_mismatch")
+            if not lease.is_good or not self._leases.presence.is_known_as(by):  # it waited
+                raise SessionBusyError
             return await self._under(lease, call, name, writes=True)
 
         return await self._rehoming.run(call, key, source_key, target.id, write)

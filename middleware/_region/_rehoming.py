@@ -11,7 +11,7 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from storescope.errors import StorageError
+from storescope.errors import BackendError, StorageError
 from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Fence, PinKey
 
@@ -42,7 +42,7 @@ class Rehoming:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin], Awaitable[Any]]
+        self, call: Call, key: PinKey, old: PinKey, new: str, write: Callable[[Pin, str], Awaitable[Any]]
     ) -> Any:
         """Write a record into a new session while the old one is fenced off.
 
@@ -51,7 +51,7 @@ class Rehoming:
             key: The record.
             old: The session that has it.
             new: The session that it goes to.
-            write: Writes it; given the pin of the old session.
+            write: Writes it; given the pin of the old session, and the name under which it is fenced off.
 
         Returns:
             What `write` returned.
@@ -75,7 +75,7 @@ class Rehoming:
         try:
             fenced = await self._fences.drain(old, fenced, seconds=self._wait)
             is_drained = True
-            return await write(fenced.pin)
+            return await write(fenced.pin, term.holder)
         finally:
             await self._end(
                 lambda: self._repair(call, old, fenced) if is_drained else self._take_down(old, fenced)
@@ -139,9 +139,23 @@ class Rehoming:
             await self._abandon(old, fenced)
             return
         record = await member.look(key.entity, key.id, call)
-        if record is None or record.get("sessionId") == fence.data["to"]:
-            await self._claims.move(key, fence.data["to"])
+        has_gone = record is None or record.get("sessionId") == fence.data["to"]
+        owner = fence.data["to"] if has_gone else old.id
+        await self._claims.move(key, old.id, owner, lambda: self._make_sure(fence))
         await self._take_down(old, fenced)
+
+    def _make_sure(self, fence: Fence) -> None:
+        """Make sure that nobody can have taken the fence over yet.
+
+        Raises:
+            SessionBusyError: If this process has another name by now: the fence is left to whoever comes.
+            BackendError: If it is not certain before the next renewal.
+        """
+        presence = self._leases.presence
+        if presence.term is None or presence.term.holder != fence.by:
+            raise SessionBusyError
+        if not presence.is_known_as(fence.by):
+            raise BackendError("the pin registry could not be reached", retryable=True)
 
     async def _abandon(self, old: PinKey, fenced: Fenced) -> None:
         """Leave the fence to whoever may look at the record, or moves the session: the policy forbids us to."""

@@ -10,6 +10,8 @@ import pytest
 from storescope import BackendError, call_context
 from storescope.backends import open_backend
 from storescope.middleware import PinRegistry, ResidencyPolicy, move_session, route_by_region
+from storescope.middleware._region._pinned import PinnedMap
+from storescope.middleware._region._pins._pin import PinKey
 from tests.region.policies import EU, US
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from storescope import Handlers
     from storescope.backends import Backend
+    from storescope.middleware._region._pins._lease import Lease
 
 POLICY = ResidencyPolicy.from_dict(
     {
@@ -122,3 +125,33 @@ async def test_two_tasks_of_one_process_do_not_move_one_session(
     ]
     first, second = await asyncio.gather(*moves, return_exceptions=True)
     assert [isinstance(each, BackendError) for each in (first, second)].count(True) == 1
+
+
+async def test_a_lease_that_was_asked_back_meanwhile_is_taken_anew(
+    routed: Handlers,
+    pins: PinRegistry,
+    stores: dict[str, Backend],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While a message that goes to another region is looked for here, a mover asks for its new session."""
+    await move_session("s2", to=US, backends=stores, policy=POLICY, pins=pins, proof=tmp_path)
+    await pins.claims.claim(PinKey("message", "n"), "s1")  # by whoever never wrote it
+    looked, begun_under = PinnedMap._lies, PinnedMap._under
+    looks: list[bool] = []
+
+    async def lies(self: PinnedMap, *arguments: Any) -> bool:
+        if not looks:
+            await pins.leases.give_back(PinKey("session", "s2"))
+        looks.append(await looked(self, *arguments))
+        return looks[-1]
+
+    async def under(self: PinnedMap, lease: Lease, *arguments: Any, **options: Any) -> Any:
+        assert lease.is_good
+        return await begun_under(self, lease, *arguments, **options)
+
+    monkeypatch.setattr(PinnedMap, "_lies", lies)
+    monkeypatch.setattr(PinnedMap, "_under", under)
+    await routed["message.set"](id="n", value={"sessionId": "s2"})
+    assert looks == [False]  # what lies nowhere has gone to the new session by then
+    assert await routed["message.listBySession"](session_id="s2") == [{"sessionId": "s2"}]

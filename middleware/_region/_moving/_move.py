@@ -151,8 +151,9 @@ class Mover:
         taken = await self._registry.fences.drain(key, await self._take_over(key, seen))
         moved = PinKey(fence.data["entity"], fence.data["id"])
         record = await self._side(taken.pin.region).get(moved.entity, moved.id, taken.pin.tenant)
-        if record is None or record.get("sessionId") == fence.data["to"]:
-            await self._registry.claims.move(moved, fence.data["to"])
+        has_gone = record is None or record.get("sessionId") == fence.data["to"]
+        owner = fence.data["to"] if has_gone else key.id
+        await self._registry.claims.move(moved, key.id, owner, lambda: self._make_sure(taken))
         await self._change(key, taken, replace(taken.pin, fence=None))
 
     async def _take_over(self, key: PinKey, seen: Fenced) -> Fenced:
@@ -202,14 +203,10 @@ class Mover:
         rows = await source.rows(session, tenant)
         self._check_labels(rows, tenant, source)
         there = await target.rows(session, tenant)
-        if there and data_of(fenced)["fresh"]:
+        strange = [row for row in there if self._fault(row, tenant, target)]
+        if strange or (there and data_of(fenced)["fresh"]):
             raise MoveRefusedError(
-                f"the session is split: {len(there)} of its records lie in {target.region} already"
-            )
-        if not all(row.id for row in there):
-            raise MoveRefusedError(
-                f"records in {target.region} name the session, but not their own id, and are not of the move; "
-                "look at them with `storescope residency scan`"
+                f"the session is split: {len(strange or there)} of its records lie in {target.region} already"
             )
         fenced = await self._change(key, fenced, noting(fenced, {**data_of(fenced), "fresh": False}))
         for row in reversed(there):  # of an earlier try
@@ -220,7 +217,7 @@ class Mover:
             self._check_policy(tenant, target)
             self._make_sure(fenced)
             await self._put(row, tenant, target)
-            await self._claim(row, session)
+            await self._claim(row, session, fenced)
         if _contents(await target.rows(session, tenant)) != _contents(rows):
             raise BackendError(f"what lies in {target.region} now is not what was copied; make the move again")
         policy = self._check_policy(tenant, target)
@@ -229,12 +226,17 @@ class Mover:
 
     def _check_labels(self, rows: list[Row], tenant: str, source: Side) -> None:
         for row in rows:
-            code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=source.region)
-            if code is not None or not row.id:
+            fault = self._fault(row, tenant, source)
+            if fault is not None:
                 raise MoveRefusedError(
-                    f"a {row.entity} of the session has a wrong label ({code or 'it does not name the id'}), and "
-                    "would get a right one; look at it with `storescope residency scan`"
+                    f"a {row.entity} of the session has a wrong label ({fault}), and would get a right one; look "
+                    "at it with `storescope residency scan`"
                 )
+
+    def _fault(self, row: Row, tenant: str, side: Side) -> str | None:
+        """Return what is wrong with a label; None if the guard or a move may have written the record there."""
+        code = self._labels.fault(row.entity, row.id or None, row.record, tenant=tenant, region=side.region)
+        return code if code is not None or row.id else "it does not name the id"
 
     async def _put(self, row: Row, tenant: str, target: Side) -> None:
         label = self._labels.make(row.entity, row.id, row.bare, tenant=tenant, region=target.region)
@@ -245,21 +247,26 @@ class Mover:
                 f"the store in {target.region} does not take a {row.entity} of the session: {error}"
             ) from None
 
-    async def _claim(self, row: Row, session: str) -> None:
+    async def _claim(self, row: Row, session: str, fenced: Fenced) -> None:
         """Bring a claim in line with the record, if a process died while it put that into this session."""
-        key = PinKey(row.entity, row.id)
-        if row.entity != "session" and await self._registry.claims.read(key) != session:
-            await self._registry.claims.move(key, session)
+        if row.entity == "session":
+            return
+        key, claims = PinKey(row.entity, row.id), self._registry.claims
+        owner = await claims.read(key) or await claims.claim(key, session)
+        if owner != session:
+            await claims.move(key, owner, session, lambda: self._make_sure(fenced))
 
     async def _give_up(self, key: PinKey, fenced: Fenced, target: Side) -> None:
         """Throw away what was copied, and let the session be used where it is."""
         seen = await self._registry.fences.read(key)
         if seen is None or seen.pin.fence is None or seen.pin.fence.by != fence_of(fenced).by:
             return
-        if not data_of(seen)["fresh"]:
-            for row in reversed(await target.rows(key.id, seen.pin.tenant)):
+        tenant = seen.pin.tenant
+        copies = [] if data_of(seen)["fresh"] else await target.rows(key.id, tenant)
+        for row in reversed(copies):
+            if self._fault(row, tenant, target) is None:  # else it is none of ours
                 self._make_sure(seen)
-                await target.purge(row, seen.pin.tenant)
+                await target.purge(row, tenant)
         await self._change(key, seen, replace(seen.pin, fence=None))
 
     async def _purge(self, key: PinKey, fenced: Fenced, source: Side) -> tuple[Fenced, int]:
@@ -291,8 +298,7 @@ class Mover:
 
     def _make_sure(self, fenced: Fenced) -> None:
         """Make sure that nobody can have taken the move over yet."""
-        term = self._registry.leases.presence.term
-        if term is None or term.holder != fence_of(fenced).by or self._registry.timing.clock() >= term.until:
+        if not self._registry.leases.presence.is_known_as(fence_of(fenced).by):
             raise BackendError("the pin registry could not be reached; make the move again", retryable=True)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storescope.errors import VersionConflictError
+from storescope.errors import BackendError, VersionConflictError
 from storescope.middleware._region._pins._store import ABSENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from storescope.middleware._region._pins._identity import Identity
     from storescope.middleware._region._pins._lease import Lease
     from storescope.middleware._region._pins._pin import PinKey
@@ -59,6 +61,26 @@ class Claims:
             return await self.read(key) or session
         return session
 
-    async def move(self, key: PinKey, session: str) -> None:
-        """Give it to another session; the caller has the one that it belonged to for itself."""
-        await self._engine.put(key.claim, session.encode())
+    async def move(self, key: PinKey, old: str, new: str, make_sure: Callable[[], None]) -> None:
+        """Give it to another session, or anew to the same; do nothing if it is not the old one's any more.
+
+        The caller has the old one for itself. Who takes over from him writes the claim anew: what he sent before
+        then comes too late.
+
+        Args:
+            key: The message or part.
+            old: The session that has it.
+            new: The session that it goes to.
+            make_sure: Raises if somebody can have taken over.
+
+        Raises:
+            BackendError: If the claim changed meanwhile, or the registry cannot be reached.
+        """
+        entry = await self._engine.get(key.claim)
+        make_sure()
+        if entry is None or entry.value.decode() != old:
+            return
+        try:
+            await self._engine.put(key.claim, new.encode(), expected=entry.version)
+        except VersionConflictError:
+            raise BackendError("the claim changed meanwhile; try again", retryable=True) from None

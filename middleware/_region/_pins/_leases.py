@@ -171,7 +171,7 @@ class Leases:
         """Begin to give back what others ask for, and what is not used any more."""
         unused = self._timing.clock() - self._timing.idle
         idle = [key for key, lease in self._held.items() if lease.is_idle and lease.used < unused]
-        for key in {*asked_back, *idle[:_SWEPT]}:
+        for key in dict.fromkeys((*asked_back, *idle[:_SWEPT])):
             task = asyncio.create_task(self._give_back(key), name="storescope-lease")
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)

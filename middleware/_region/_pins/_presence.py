@@ -72,6 +72,11 @@ class Presence:
                 self._task = asyncio.create_task(self._renew(), name="storescope-pins")
             return term
 
+    def is_known_as(self, holder: str) -> bool:
+        """Return whether this process has that name, and nobody can have taken it for dead yet."""
+        term = self.term
+        return term is not None and term.holder == holder and self._timing.clock() < term.until
+
     async def leave(self) -> None:
         """End the term; the leases must have been given back."""
         if self._task is not None:

@@ -45,6 +45,15 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """There are no threads."""
 
 
+class SimulatedTime:
+    """Stands in the place of the module `time`."""
+
+    @staticmethod
+    def monotonic() -> float:
+        """Return the simulated time, in seconds."""
+        return asyncio.get_running_loop().time()
+
+
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine to its end; whatever else still runs then is cancelled."""
     loop = SimulatedLoop()

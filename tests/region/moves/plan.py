@@ -1,43 +1,79 @@
-"""What happens in a run: drawn by hypothesis, so that a failing run shrinks to the few things that matter."""
+"""What happens in a run."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from hypothesis import strategies as st
+from tests.region.moves.policies import TENANTS, Policy
 
-EU, US = "aws:eu-west-1", "aws:us-east-1"
-TENANTS = ("acme", "globex")
-POLICIES = (
-    {"acme": ((EU, US), EU), "globex": ((EU, US), US)},
-    {"acme": ((EU,), EU), "globex": ((EU, US), EU)},
-    {"acme": ((US,), US), "globex": ((US,), US)},
-)
-"""What each of the policies lets a tenant have: where, and at home where."""
-SESSIONS = ("s0", "s1", "merged")  # the last one is only ever updated
-RECORDS = ("r0", "r1")
+SESSIONS = ("s0", "s1", "s2")
+OLD = "old"  # the message that was there before there were pins; it is only updated
+RECORDS = ("r0", "r1", "r2", "g0", OLD)
 PROCESSES = 3
 
 
 class Act(NamedTuple):
-    """One call of an agent."""
+    """One call of an agent.
+
+    Attributes:
+        process: Which process makes it.
+        operation: What it does.
+        session: The session, or what stands for the sandbox or the setup.
+        record: The message or part, if it is about one.
+        tenant: For whom.
+        pause: How long its agent waits before, in seconds.
+        caller: From where, if the call says it.
+        moves: Whether an update names the session, and so takes the record there.
+    """
 
     process: int
     operation: str
-    tenant: str
     session: str
     record: str
+    tenant: str
     pause: float
+    caller: str | None = None
+    moves: bool = False
 
 
-class Event(NamedTuple):
-    """Something that happens to the world."""
+class Trouble(NamedTuple):
+    """Something that goes wrong, or changes.
 
-    when: float
+    Attributes:
+        what: What it is; `strike` knows them all.
+        at: Which process, policy or kind of row.
+        session: Which session, if it is about one.
+        region: Where, if it is somewhere.
+    """
+
     what: str
     at: int
     session: str
     region: str
+
+
+class Event(NamedTuple):
+    """Trouble at some time.
+
+    Attributes:
+        when: When, in seconds.
+        trouble: What.
+        ambush: If it then waits until a record is about to go from one session to another: how many seconds after
+            the session was fenced off it comes.
+    """
+
+    when: float
+    trouble: Trouble
+    ambush: float | None = None
+
+
+class Move(NamedTuple):
+    """An attempt to move a session, and the trouble that comes with its mover's `after`-th request."""
+
+    when: float
+    session: str
+    after: int
+    trouble: Trouble
 
 
 class Plan(NamedTuple):
@@ -46,57 +82,22 @@ class Plan(NamedTuple):
     Attributes:
         seed: Of the delays and the faults.
         fault_rate: How often a request is lost, and how often an answer.
+        policies: The first one is in force at the beginning.
+        callers: Where each process runs.
         acts: The calls.
+        moves: The moves.
         events: What happens meanwhile.
     """
 
     seed: int
     fault_rate: float
+    policies: list[Policy]
+    callers: tuple[str, ...]
     acts: list[Act]
+    moves: list[Move]
     events: list[Event]
 
 
-OPERATIONS = (
-    "session.set", "session.get", "session.update", "message.set", "message.set", "message.get", "message.update",
-    "message.listBySession", "part.set", "part.get", "part.listBySession", "sandbox.set", "sandbox.get",
-    "sandbox.update", "setup.set", "setup.get",
-)  # fmt: skip
-EVENTS = (
-    "move",
-    "move",
-    "move",
-    "move",
-    "crash mover",
-    "crash",
-    "unplug",
-    "freeze",
-    "policy",
-    "rogue",
-    "move",
-    "crash mover",
-)
-
-_acts = st.builds(
-    Act,
-    st.integers(0, PROCESSES - 1),
-    st.sampled_from(OPERATIONS),
-    st.sampled_from([TENANTS[0], *TENANTS]),
-    st.sampled_from(SESSIONS),
-    st.sampled_from(RECORDS),
-    st.sampled_from([0.0, 0.0, 0.05, 0.3, 2.0]),
-)
-_events = st.builds(
-    Event,
-    st.floats(0, 12, width=16),
-    st.sampled_from(EVENTS),
-    st.integers(0, PROCESSES - 1),
-    st.sampled_from(SESSIONS),
-    st.sampled_from([EU, US]),
-)
-plans = st.builds(
-    Plan,
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([0.0, 0.0, 0.02, 0.05]),
-    st.lists(_acts, min_size=8, max_size=60),
-    st.lists(_events, max_size=10),
-)
+def tenant_of(session: str, *, stranger: bool = False) -> str:
+    """Return whose a session mostly is, or the other tenant."""
+    return TENANTS[(session == "s2") ^ stranger]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from storescope import OPERATIONS, BackendInfo, RecordNotFoundError, wrap
 from storescope.backends._kv._engine import ANY, Entry, Expected, Page
+from storescope.middleware._region._pins._pin import PINS, Pin
+from tests.region.moves.machine import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -15,14 +17,17 @@ if TYPE_CHECKING:
     from storescope.backends._kv._memory import MemoryKv
     from tests.region.moves.machine import Machine
 
+    Witness = Callable[[Machine, Pin], Callable[[Pin], None]]
+    """Given a pin that is about to be written: returns what judges it, given what it was written over."""
+
 Key = tuple[str, str]
-Witness = "Callable[[Machine, Store, str, dict[str, Any]], None]"
 
 
-class Store:
+class Store(Peer):
     """All that lies in one region."""
 
     def __init__(self, region: str) -> None:
+        super().__init__(0.0, 0.001, 0.01, 0.01, 0.1, 0.4, 1.0)
         self.region = region
         self.rows: dict[Key, dict[str, Any]] = {}
 
@@ -54,18 +59,23 @@ class Store:
 
 
 class Shop:
-    """One store as one process sees it: a handler map, and what an operator may do."""
+    """One store as a process sees it: a handler map, and what an operator may do."""
 
-    def __init__(self, store: Store, machine: Machine, witness: Any) -> None:
+    def __init__(
+        self,
+        store: Store,
+        machine: Callable[[], Machine],
+        witness: Callable[[Machine, Store, str, dict[str, Any]], None],
+    ) -> None:
         self.store = store
         self.info = BackendInfo("simulated", store.region, region=store.region, keeps_labels=True)
         self.admin = self
         self._machine = machine
         self._witness = witness
-        self.handlers: Handlers = wrap({name: self._handler(name) for name in OPERATIONS}, backend=self.info)
 
-    def __getitem__(self, name: str) -> Any:
-        return self._handler(name)
+    def handlers(self) -> Handlers:
+        """Return the handler map."""
+        return wrap({name: self[name] for name in OPERATIONS}, backend=self.info)
 
     async def purge(self, entity: str, id: str) -> bool:
         """Delete a record."""
@@ -73,18 +83,25 @@ class Shop:
         def apply() -> bool:
             return self.store.rows.pop((entity, id), None) is not None
 
-        gone: bool = await self._machine.reach(f"purge {entity} {id}", apply, writes=True)
+        gone: bool = await self._machine().reach(f"purge {entity} {id}", apply, self.store, writes=True)
         return gone
 
-    def _handler(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Any:
         operation = OPERATIONS[name]
         act = getattr(self.store, operation.verb)
 
         async def handler(**params: Any) -> Any:
-            self._witness(self._machine, self.store, name, params)
-            what = f"{name} in {self.store.region}"
-            return await self._machine.reach(
-                what, lambda: act(operation.entity, **params), writes=operation.writes
+            machine = self._machine()
+            self._witness(machine, self.store, name, params)
+
+            def apply() -> Any:
+                if machine.loses_a_copy and operation.verb == "set":
+                    machine.loses_a_copy = False
+                    return None
+                return act(operation.entity, **params)
+
+            return await machine.reach(
+                f"{name} in {self.store.region}", apply, self.store, writes=operation.writes
             )
 
         return handler
@@ -93,41 +110,49 @@ class Shop:
 class Registry:
     """The registry as one process reaches it."""
 
-    def __init__(self, engine: MemoryKv, machine: Machine) -> None:
+    def __init__(self, engine: MemoryKv, machine: Machine, witness: Witness) -> None:
         self._engine = engine
         self._machine = machine
+        self._witness = witness
 
     async def get(self, key: str) -> Entry | None:
         """Return an entry."""
-        found: Any = await self._do("get", key, lambda: self._engine.get(key))
+        found: Any = await self._do("get", key, lambda: at_once(self._engine.get(key)))
         return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def put(self, key: str, value: bytes, *, expected: Expected = ANY) -> str:
         """Write an entry."""
-        found: Any = await self._do(
-            "put", key, lambda: self._engine.put(key, value, expected=expected), writes=True
-        )
+        judge = self._witness(self._machine, Pin.from_bytes(value)) if key.startswith(PINS) else None
+
+        def apply() -> str:
+            before = at_once(self._engine.get(key))
+            version: str = at_once(self._engine.put(key, value, expected=expected))
+            if before is not None and judge is not None:
+                judge(Pin.from_bytes(before.value))
+            return version
+
+        found: Any = await self._do("put", key, apply, writes=True)
         return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def delete(self, key: str, *, expected: Expected = ANY) -> bool:
         """Delete an entry."""
         found: Any = await self._do(
-            "delete", key, lambda: self._engine.delete(key, expected=expected), writes=True
+            "delete", key, lambda: at_once(self._engine.delete(key, expected=expected)), writes=True
         )
         return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def list(self, prefix: str, *, after: str | None = None, limit: int = 1000) -> Page:
         """Return entries."""
-        found: Any = await self._do("list", prefix, lambda: self._engine.list(prefix, after=after, limit=limit))
+        found: Any = await self._do(
+            "list", prefix, lambda: at_once(self._engine.list(prefix, after=after, limit=limit))
+        )
         return found  # type: ignore[no-any-return] # as the engine gave it
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    async def _do(
-        self, verb: str, key: str, apply: Callable[[], Coroutine[Any, Any, Any]], *, writes: bool = False
-    ) -> Any:
-        return await self._machine.reach(f"{verb} {key}", lambda: at_once(apply()), writes=writes, registry=True)
+    async def _do(self, verb: str, key: str, apply: Callable[[], Any], *, writes: bool = False) -> Any:
+        return await self._machine.reach(f"{verb} {key}", apply, self._machine.registry, writes=writes)
 
 
 def at_once(doing: Coroutine[Any, Any, Any]) -> Any:

@@ -161,6 +161,35 @@ def test_late_writes_are_proven_whoever_finishes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "strange",
+    [
+        {"sessionId": SESSION},
+        {"id": "m9", "sessionId": SESSION},
+        {"sessionId": SESSION, "$residency": {"region": EU, "tenant": "acme", "session": SESSION, "id": "m9"}},
+    ],
+    ids=["without an id", "without a label", "with another region's label"],
+)
+def test_a_move_that_is_resumed_leaves_alone_what_it_did_not_copy(strange: dict[str, Any], folder: Path) -> None:
+    """It is refused, not broken off for ever; its own copies are purged, and the session can be used."""
+
+    async def check(world: World) -> None:
+        broken = Bent(world.stores[US], part_set=raising(BackendError("the answer was lost")))
+        with pytest.raises(BackendError, match="the answer was lost"):
+            await moved(world, {EU: world.stores[EU], US: broken})
+        assert set(await world.rows(US)) == {("message", "m1"), ("message", "m2")}
+        await world.stores[US]["message.set"](id="m9", value=strange)
+        await world.pins.leases.presence.leave()
+        with pytest.raises(MoveRefusedError, match="is split: 1 of its records lie in aws:us-east-1 already"):
+            await asyncio.wait_for(moved(world, pins=impatient(world)), 30)
+        assert set(await world.rows(US)) == {("message", "m9")}
+        assert await world.rows(EU) == RECORDS
+        pin = await world.pin()
+        assert (pin.region, pin.fence) == (EU, None)
+
+    inside(folder, check)
+
+
+@pytest.mark.parametrize(
     "content", [b"", b"[]", b"[" * 100_000, b'{"move": "another"}'], ids=lambda text: repr(text[:8])
 )
 def test_no_file_is_written_over_that_is_not_the_moves_own(content: bytes, folder: Path) -> None:

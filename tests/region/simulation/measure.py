@@ -16,6 +16,8 @@ from tests.region.simulation.weakened_records import RECORDS
 from tests.region.simulation.world import simulate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tests.region.simulation.weaken import Weakening
 
 WEAKENINGS: tuple[Weakening, ...] = (*DECISIONS, *RECORDS, *LABELS)
@@ -47,13 +49,16 @@ def runs_until_found(weakening: Weakening, first: int = 0, most: int = MOST) -> 
     return None
 
 
-def main(series: int) -> None:
-    """Print, for each weakening, the median and the most runs over several series of seeds."""
-    for weakening in WEAKENINGS:
-        counts = [runs_until_found(weakening, APART * number) or MOST for number in range(series)]
+def print_table(
+    weakenings: Iterable[Weakening], runs_until_found: Callable[[Weakening, int], int | None], most: int
+) -> None:
+    """Print the median and the most runs for each weakening, over as many series as the command line says."""
+    series = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    for weakening in weakenings:
+        counts = [runs_until_found(weakening, number) or most for number in range(series)]
         sys.stdout.write(f"| {weakening.says} | {median(counts):.0f} | {max(counts)} |\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    print_table(WEAKENINGS, lambda weakening, number: runs_until_found(weakening, APART * number), MOST)
