@@ -59,7 +59,7 @@ EVERYTHING = Grant("")
 """What is allowed where no token is asked for."""
 
 
-class _Entries(NamedTuple):
+class Entries(NamedTuple):
     """What a token file holds.
 
     Attributes:
@@ -131,7 +131,7 @@ def _state(path: Path) -> tuple[int, int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
 
 
-def _read(path: Path) -> _Entries:
+def _read(path: Path) -> Entries:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -143,8 +143,8 @@ def _read(path: Path) -> _Entries:
     return parse_tokens(path, content)
 
 
-def parse_tokens(path: Path, content: bytes) -> list[tuple[bytes, Grant]]:
-    """Return the digest and the grant of each token in what a token file holds, or is about to hold.
+def parse_tokens(path: Path, content: bytes) -> Entries:
+    """Return the entries of what a token file holds, or is about to hold.
 
     Raises:
         ServeError: If it is wrong.
@@ -156,13 +156,13 @@ def parse_tokens(path: Path, content: bytes) -> list[tuple[bytes, Grant]]:
     tokens = tables.pop("tokens", None)
     if tables or not isinstance(tokens, dict) or not tokens:
         raise ServeError(f"{path}: holds one or more [tokens.NAME] and nothing else")
-    entries = _Entries([], {})
+    entries = Entries([], {})
     for name, entry in tokens.items():
         _add(entries, f"{path}: tokens.{name}", name, entry)
     return entries
 
 
-def _add(entries: _Entries, where: str, name: str, entry: Any) -> None:
+def _add(entries: Entries, where: str, name: str, entry: Any) -> None:
     if not isinstance(entry, dict) or not set(entry) <= _KEYS:
         raise ServeError(f"{where}: has sha256 or certificate, tenants, operations, regions and, optionally, rate")
     named = [key for key in _NAMED_BY if key in entry]
