@@ -80,6 +80,7 @@ class Leases:
                 lease = self.good(key)
                 if lease is not None:
                     return lease
+                await self._end_last(key)
                 entry = await self._engine.get(key.pin)
                 pin = Pin.from_bytes(entry.value) if entry else None
                 wanted = await propose(pin)
@@ -117,6 +118,15 @@ class Leases:
             task.cancel()
         await asyncio.gather(*self._returns, *map(self.give_back, list(self._held)), return_exceptions=True)
         await self.presence.leave()
+
+    async def _end_last(self, key: PinKey) -> None:
+        """End the lease that the next one replaces: it may be good again as soon as its term is renewed.
+
+        Nobody would ask for it back then, nor wait for the calls that are made under it.
+        """
+        last = self._held.get(key)
+        if last is not None:
+            await last.end()
 
     async def _take(self, key: PinKey, pin: Pin, version: Any) -> Lease | None:
         """Write us into the pin as a holder; None if somebody else was quicker."""
