@@ -12,13 +12,14 @@ from storescope.middleware._log import telemetry_failed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prometheus_client import Histogram
-
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
+    from storescope.middleware._cells import Distribution, Labelled
 
 
-def handler_timer(duration: Histogram, next_step: Step, operation: Operation, backend: BackendInfo) -> Step:
+def handler_timer(
+    duration: Labelled[Distribution], next_step: Step, operation: Operation, backend: BackendInfo
+) -> Step:
     """Return a step that times one handler, however it ends; a call that is refused never gets there.
 
     What a layer asks of the store for another call is charged to that call's operation, as part of its time.
@@ -26,8 +27,8 @@ def handler_timer(duration: Histogram, next_step: Step, operation: Operation, ba
     """
 
     @cache
-    def series(name: str) -> tuple[Histogram, Callable[[BackendInfo], Histogram]]:
-        def of(place: BackendInfo) -> Histogram:
+    def series(name: str) -> tuple[Distribution, Callable[[BackendInfo], Distribution]]:
+        def of(place: BackendInfo) -> Distribution:
             return duration.labels(name, *place.labels)
 
         return of(backend), by_member(backend, of)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.values import MutexValue, ValueClass
 
 from storescope.contract import OPERATIONS
 from storescope.middleware import _definitions as definitions
 from storescope.middleware._audit_collector import AuditCollector
 from storescope.middleware._bounded import Decisions, ErrorTypes
+from storescope.middleware._cells import Cells, CounterCell, GaugeCell, HistogramCell
 from storescope.middleware._log import telemetry_failed
 from storescope.middleware._policy_collector import PolicyCollector
 from storescope.replays import add_replay_listener
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from storescope import BackendInfo
+    from storescope.middleware._cells import Count, Distribution, Labelled, Level
     from storescope.middleware._definitions import Metric
     from storescope.replays import Replay
-    from storescope.reports import Count
+    from storescope.reports import Count as What
+
+_IN_FILES = ValueClass is not MutexValue  # prometheus-client's multi-process mode
 
 
 class Instruments:
@@ -64,14 +70,14 @@ class BackendCounts:
     """What the process's backends count of themselves, as metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._collectors: dict[Count, Counter | Gauge] = {
+        self._collectors: dict[What, Labelled[Count]] = {
             "retries": _counter(definitions.RETRIES, registry),
             "update_conflicts": _counter(definitions.UPDATE_CONFLICTS, registry),
             "connections_open": _gauge(definitions.CONNECTIONS_OPEN, registry),
             "connections_waiting": _gauge(definitions.CONNECTIONS_WAITING, registry),
         }
 
-    def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
+    def __call__(self, info: BackendInfo, count: What, amount: int) -> None:
         """Add to one of them; two backends of one name add up."""
         try:
             self._collectors[count].labels(*info.labels).inc(amount)
@@ -107,14 +113,20 @@ def instruments_of(registry: CollectorRegistry) -> Instruments:
         return instruments
 
 
-def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
-    return Counter(metric.name, metric.help, metric.labels, registry=registry)
+def _counter(metric: Metric, registry: CollectorRegistry) -> Labelled[Count]:
+    if _IN_FILES:
+        return Counter(metric.name, metric.help, metric.labels, registry=registry)
+    return Cells(metric, CounterCell, registry)
 
 
-def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
-    mode = metric.across_processes
-    return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode)
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Labelled[Level]:
+    if _IN_FILES:
+        mode = metric.across_processes
+        return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode)
+    return Cells(metric, GaugeCell, registry)
 
 
-def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
-    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Labelled[Distribution]:
+    if _IN_FILES:
+        return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
+    return Cells(metric, partial(HistogramCell, metric.buckets), registry)
