@@ -1,7 +1,7 @@
 """Counters, gauges and histograms of one process: what prometheus-client's do, with one lock for each series.
 
-Its own check with every update what is known here, and a histogram's takes several locks: half of what counting a
-call cost. In its multi-process mode, where values lie in files, they are used all the same (`_instruments.py`).
+Its own check with every update what is known here, and a histogram's takes several locks: a third of what counting
+a call cost. In its multi-process mode, where values lie in files, they are used all the same (`_instruments.py`).
 """
 
 from __future__ import annotations
