@@ -37,6 +37,7 @@ class PinnedMap:
         self._claims = registry.claims
         self._clock = registry.timing.clock
         self._wait = registry.timing.wait
+        self._settle = registry.timing.settle
         self._rehoming = Rehoming(registry, members)
         leasing = Leasing(registry, members, self._rehoming)
         self._take, self._reach = leasing.take, leasing.reach
@@ -222,9 +223,13 @@ class PinnedMap:
             result = await member.steps[name](call)
         except BaseException as error:
             member.health.failed(error)
+            if writes and getattr(error, "maybe_applied", True):
+                # What was sent may yet arrive: nobody may have the session to himself before.
+                asyncio.get_running_loop().call_later(self._settle, lease.leave)
+            else:
+                lease.leave()
             raise
-        finally:
-            lease.leave()
+        lease.leave()
         member.health.answered()
         lease.hold_good(wrote=writes)
         return result

@@ -9,6 +9,7 @@ import pytest
 
 from storescope import BackendError, call_context
 from storescope.backends import open_backend
+from storescope.backends._memory import MemoryTable
 from storescope.middleware import PinRegistry, ResidencyPolicy, move_session, route_by_region
 from storescope.middleware._region._pinned import PinnedMap
 from storescope.middleware._region._pins._pin import PinKey
@@ -155,3 +156,45 @@ async def test_a_lease_that_was_asked_back_meanwhile_is_taken_anew(
     await routed["message.set"](id="n", value={"sessionId": "s2"})
     assert looks == [False]  # what lies nowhere has gone to the new session by then
     assert await routed["message.listBySession"](session_id="s2") == [{"sessionId": "s2"}]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendError("no reply", retryable=True, maybe_applied=True),
+        asyncio.CancelledError(),
+        RuntimeError("of the team's own handler"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_write_of_which_no_answer_came_keeps_its_lease_while_it_may_arrive(
+    error: BaseException, routed: Handlers, pins: PinRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the session could be moved meanwhile, and the write arrive where nobody looks any more."""
+
+    async def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(MemoryTable, "set", fail)
+    lease = pins.leases.good(PinKey("session", "s1"))
+    assert lease is not None
+    assert lease.is_idle
+    with pytest.raises(type(error)):
+        await routed["session.set"](id="s1", value={})
+    assert not lease.is_idle
+    await pins.leases.give_back(lease.key)
+    assert lease.is_idle
+
+
+async def test_a_write_that_was_refused_keeps_no_lease(
+    routed: Handlers, pins: PinRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise BackendError("no connection", retryable=True)
+
+    monkeypatch.setattr(MemoryTable, "set", refuse)
+    with pytest.raises(BackendError):
+        await routed["session.set"](id="s1", value={})
+    lease = pins.leases.good(PinKey("session", "s1"))
+    assert lease is not None
+    assert lease.is_idle

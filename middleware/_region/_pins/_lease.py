@@ -70,7 +70,7 @@ class Lease:
         self.used = self._clock()
 
     def leave(self) -> None:
-        """Note that a call ended."""
+        """Note that a call ended, and all that it sent is done."""
         self._calls -= 1
         if self._done is not None and not self._calls:
             self._done.set()

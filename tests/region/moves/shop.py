@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from storescope import OPERATIONS, BackendInfo, RecordNotFoundError, wrap
 from storescope.backends._kv._engine import ANY, Entry, Expected, Page
 from storescope.middleware._region._pins._pin import PINS, Pin
-from tests.region.moves.machine import Peer
+from tests.region.moves.machine import SETTLE, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,7 +27,7 @@ class Store(Peer):
     """All that lies in one region."""
 
     def __init__(self, region: str) -> None:
-        super().__init__(0.0, 0.001, 0.01, 0.01, 0.1, 0.4, 1.0)
+        super().__init__(0.0, 0.001, 0.01, 0.01, 0.1, 0.4, 1.0, lingers=SETTLE)
         self.region = region
         self.rows: dict[Key, dict[str, Any]] = {}
 
