@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
@@ -137,9 +136,10 @@ def innermost(handler: Handler) -> Step:
     if _is_async(handler):
         run = handler
     else:
+        from asyncio import to_thread  # noqa: PLC0415 (half of what `import storescope` took)
 
         async def run(**params: Any) -> Any:
-            result = await asyncio.to_thread(_call_plain, handler, params)
+            result = await to_thread(_call_plain, handler, params)
             return await result if inspect.isawaitable(result) else result
 
     # Not a coroutine of its own, which would cost one more for every call: it is awaited where it is called.

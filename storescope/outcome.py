@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from typing import TYPE_CHECKING, NamedTuple
 
 from storescope.errors import (
@@ -46,6 +45,8 @@ def failure_of(call: Call, error: BaseException) -> Failure:
 
 
 def _classify(call: Call, error: BaseException) -> Failure:
+    from asyncio import CancelledError  # noqa: PLC0415 (half of what `import storescope` took)
+
     if isinstance(error, CancelledError):
         if call.deadline is not None and call.deadline.expired():
             return Failure("error", StorageTimeoutError.__name__, is_error=True)
