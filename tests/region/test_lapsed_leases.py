@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
+from storescope.middleware import PinRegistry
+from storescope.middleware._region._pins._lease import SessionBusyError
 from storescope.middleware._region._pins._pin import Pin, PinKey
+from storescope.middleware._region._pins._timing import Timing
 from tests.region.policies import EU
 from tests.region.registries import Hand, Shared, registry_on
 
@@ -49,3 +54,17 @@ async def test_it_is_not_good_again_beside_the_next_one() -> None:
         second = await taking
         assert second.is_good
         assert pins.leases.good(KEY) is second
+
+
+async def test_who_waits_for_its_calls_gives_up_in_time() -> None:
+    clock = Hand()
+    timing = Timing(lease=LEASE, settle=LEASE, wait=0.05, clock=clock)
+    async with PinRegistry(Shared(), timing, None) as pins:
+        first = await pins.leases.take(KEY, propose, leave_alone)
+        assert first is not None
+        first.enter()
+        clock.now += LEASE
+        with pytest.raises(SessionBusyError, match="still under way"):
+            await pins.leases.take(KEY, propose, leave_alone)
+        first.leave()
+        assert await pins.leases.take(KEY, propose, leave_alone) is not None

@@ -71,7 +71,7 @@ class Leases:
             The lease; None if there is no pin and none was proposed.
 
         Raises:
-            SessionBusyError: If the pin stays fenced for too long.
+            SessionBusyError: If the pin stays fenced, or calls under the last lease under way, for too long.
             BackendError: If the registry cannot be reached.
         """
         deadline = self._timing.clock() + self._timing.wait
@@ -123,10 +123,18 @@ class Leases:
         """End the lease that the next one replaces: it may be good again as soon as its term is renewed.
 
         Nobody would ask for it back then, nor wait for the calls that are made under it.
+
+        Raises:
+            SessionBusyError: If these take too long.
         """
         last = self._held.get(key)
-        if last is not None:
-            await last.end()
+        if last is None:
+            return
+        try:
+            async with asyncio.timeout(self._timing.wait):
+                await last.end()
+        except TimeoutError:
+            raise SessionBusyError("calls under a lease that ended are still under way") from None
 
     async def _take(self, key: PinKey, pin: Pin, version: Any) -> Lease | None:
         """Write us into the pin as a holder; None if somebody else was quicker."""
