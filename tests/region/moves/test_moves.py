@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.region.moves.plan import Plan
     from tests.region.simulation.weaken import Weakening
 
-RUNS = 2500 if LONG else 150  # of each part
+RUNS = 2500 if LONG else 250  # of each part
 PARTS = 8 if LONG else 1  # 20,000 runs, side by side
 QUICK = {
     "A process takes no lease.",
