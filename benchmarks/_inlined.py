@@ -114,7 +114,7 @@ def inlined_session_get(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             if decision is None:
                 raise InvalidRecordError("id must be a non-empty string")  # noqa: TRY301 (inline, as above)
             if not decision.allowed or (decision.expires is not None and time.time() >= decision.expires):
-                raise ResidencyError(decision.explain(), decision)  # noqa: TRY301
+                raise ResidencyError(decision.explain(), decision)  # noqa: TRY301 (the same)
             called = time.perf_counter_ns()
             try:
                 return await handler(id=id)

@@ -180,7 +180,7 @@ def inlined_session_set(  # noqa: C901, PLR0913, PLR0915 (one function is the po
             if refusal is not None:
                 raise refusal  # noqa: TRY301 (inline, as above)
             if not decision.allowed:
-                raise ResidencyError(decision.explain(), decision)  # noqa: TRY301
+                raise ResidencyError(decision.explain(), decision)  # noqa: TRY301 (the same)
             label = {"region": region, "tenant": context.tenant, "session": id}
             called = time.perf_counter_ns()
             try:

@@ -28,6 +28,8 @@ COMMANDS: dict[str, Sequence[str]] = {
 }
 MOST = {f"import storescope, beyond {BARE}": 60, "storescope --help": 300}
 """Milliseconds."""
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""This process's, in which Python keeps what it compiled."""
 
 
 async def run(folder: Path, *, rounds: int = ROUNDS) -> Result:
@@ -48,9 +50,4 @@ async def _start(command: Sequence[str], folder: Path) -> None:
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, env=_environment(), stdout=subprocess.DEVNULL, check=True)
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's, in which Python keeps what it compiled."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, cwd=folder, env=_ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storescope.call import ResidencyDecision
-    from storescope.middleware._cells import Count, Labelled
+    from storescope.middleware._cells import CounterLike, Labelled
 
 OTHER = "other"
 OTHER_BACKEND = BackendInfo(OTHER, region=OTHER)
@@ -51,12 +51,12 @@ def by_member(backend: BackendInfo, make: Callable[[BackendInfo], _T]) -> Callab
 class ErrorTypes:
     """The children of the errors of one operation on one backend."""
 
-    def __init__(self, counter: Labelled[Count], labels: tuple[str, ...]) -> None:
+    def __init__(self, counter: Labelled[CounterLike], labels: tuple[str, ...]) -> None:
         self._counter = counter
         self._labels = labels
-        self._known: dict[str, Count] = {}
+        self._known: dict[str, CounterLike] = {}
 
-    def child(self, error_type: str) -> Count:
+    def child(self, error_type: str) -> CounterLike:
         """Return what counts this type, or all that came too late for a series of their own."""
         child = self._known.get(error_type)
         if child is None:
@@ -69,13 +69,13 @@ class ErrorTypes:
 class _Bounded:
     """A counter of which `MOST_DECISIONS` label sets have a series of their own."""
 
-    def __init__(self, counter: Labelled[Count], *, keep: int) -> None:
+    def __init__(self, counter: Labelled[CounterLike], *, keep: int) -> None:
         """Bound it; beyond the bound, all labels but the first `keep` are `other`."""
         self._counter = counter
         self._keep = keep
         self._label_sets: set[tuple[str, ...]] = set()
 
-    def child(self, *labels: str) -> Count:
+    def child(self, *labels: str) -> CounterLike:
         """Return what counts one label set."""
         if labels not in self._label_sets:
             if len(self._label_sets) >= MOST_DECISIONS:
@@ -88,7 +88,7 @@ class _Bounded:
 class Decisions:
     """Counts residency decisions, by reason and by flow. The guard remembers them, so each has its count."""
 
-    def __init__(self, counter: Labelled[Count], flows: Labelled[Count]) -> None:
+    def __init__(self, counter: Labelled[CounterLike], flows: Labelled[CounterLike]) -> None:
         self.reasons = _Bounded(counter, keep=2)
         self.flows = _Bounded(flows, keep=1)
         self.counts: dict[ResidencyDecision, _CountDecision] = {}

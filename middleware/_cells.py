@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from storescope.middleware._definitions import Metric
 
 
-class Count(Protocol):
+class CounterLike(Protocol):
     """What counts, here or in prometheus-client."""
 
     def inc(self, amount: float = 1) -> None:
         """Add to it."""
 
 
-class Level(Count, Protocol):
+class GaugeLike(CounterLike, Protocol):
     """What goes up and down."""
 
     def dec(self, amount: float = 1) -> None:
@@ -43,7 +43,7 @@ class Level(Count, Protocol):
         """Set it."""
 
 
-class Distribution(Protocol):
+class HistogramLike(Protocol):
     """What observes amounts."""
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
@@ -70,27 +70,8 @@ class Reading(NamedTuple):
     exemplar: Exemplar | None = None
 
 
-class CounterCell:
-    """One counter."""
-
-    __slots__ = ("_lock", "_value")
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._value = 0.0
-
-    def inc(self, amount: float = 1) -> None:
-        """Add to it; `amount` is not negative."""
-        with self._lock:
-            self._value += amount
-
-    def read(self) -> Iterator[Reading]:
-        """Return its values of this moment."""
-        yield Reading("_total", self._value)
-
-
-class GaugeCell:
-    """One gauge."""
+class _Number:
+    """One number and its lock."""
 
     __slots__ = ("_lock", "_value")
 
@@ -102,6 +83,22 @@ class GaugeCell:
         """Add to it."""
         with self._lock:
             self._value += amount
+
+
+class CounterCell(_Number):
+    """One counter; nothing negative is added to it."""
+
+    __slots__ = ()
+
+    def read(self) -> Iterator[Reading]:
+        """Return its value of this moment."""
+        yield Reading("_total", self._value)
+
+
+class GaugeCell(_Number):
+    """One gauge."""
+
+    __slots__ = ()
 
     def dec(self, amount: float = 1) -> None:
         """Take from it."""

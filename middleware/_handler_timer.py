@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from storescope.call import BackendInfo, Call, Step
     from storescope.contract import Operation
-    from storescope.middleware._cells import Distribution, Labelled
+    from storescope.middleware._cells import HistogramLike, Labelled
 
 
 def handler_timer(
-    duration: Labelled[Distribution], next_step: Step, operation: Operation, backend: BackendInfo
+    duration: Labelled[HistogramLike], next_step: Step, operation: Operation, backend: BackendInfo
 ) -> Step:
     """Return a step that times one handler, however it ends; a call that is refused never gets there.
 
@@ -27,8 +27,8 @@ def handler_timer(
     """
 
     @cache
-    def series(name: str) -> tuple[Distribution, Callable[[BackendInfo], Distribution]]:
-        def of(place: BackendInfo) -> Distribution:
+    def series(name: str) -> tuple[HistogramLike, Callable[[BackendInfo], HistogramLike]]:
+        def of(place: BackendInfo) -> HistogramLike:
             return duration.labels(name, *place.labels)
 
         return of(backend), by_member(backend, of)

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from storescope import BackendInfo
-    from storescope.middleware._cells import Count, Distribution, Labelled, Level
+    from storescope.middleware._cells import CounterLike, GaugeLike, HistogramLike, Labelled
     from storescope.middleware._definitions import Metric
     from storescope.replays import Replay
-    from storescope.reports import Count as What
+    from storescope.reports import Count
 
 _IN_FILES = ValueClass is not MutexValue  # prometheus-client's multi-process mode
 
@@ -70,14 +70,14 @@ class BackendCounts:
     """What the process's backends count of themselves, as metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._collectors: dict[What, Labelled[Count]] = {
+        self._collectors: dict[Count, Labelled[CounterLike]] = {
             "retries": _counter(definitions.RETRIES, registry),
             "update_conflicts": _counter(definitions.UPDATE_CONFLICTS, registry),
             "connections_open": _gauge(definitions.CONNECTIONS_OPEN, registry),
             "connections_waiting": _gauge(definitions.CONNECTIONS_WAITING, registry),
         }
 
-    def __call__(self, info: BackendInfo, count: What, amount: int) -> None:
+    def __call__(self, info: BackendInfo, count: Count, amount: int) -> None:
         """Add to one of them; two backends of one name add up."""
         try:
             self._collectors[count].labels(*info.labels).inc(amount)
@@ -113,20 +113,20 @@ def instruments_of(registry: CollectorRegistry) -> Instruments:
         return instruments
 
 
-def _counter(metric: Metric, registry: CollectorRegistry) -> Labelled[Count]:
+def _counter(metric: Metric, registry: CollectorRegistry) -> Labelled[CounterLike]:
     if _IN_FILES:
         return Counter(metric.name, metric.help, metric.labels, registry=registry)
     return Cells(metric, CounterCell, registry)
 
 
-def _gauge(metric: Metric, registry: CollectorRegistry) -> Labelled[Level]:
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Labelled[GaugeLike]:
     if _IN_FILES:
         mode = metric.across_processes
         return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode=mode)
     return Cells(metric, GaugeCell, registry)
 
 
-def _histogram(metric: Metric, registry: CollectorRegistry) -> Labelled[Distribution]:
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Labelled[HistogramLike]:
     if _IN_FILES:
         return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
     return Cells(metric, partial(HistogramCell, metric.buckets), registry)
